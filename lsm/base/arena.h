@@ -1,0 +1,26 @@
+/*
+ * arena.h - memory that is freed all at once: bump allocation from growing chunks.
+ *
+ * Threads: one allocator at a time. What was allocated may be read from any thread; it never moves.
+ */
+#ifndef LSM_BASE_ARENA_H
+#define LSM_BASE_ARENA_H
+
+#include "lsmkv.h"
+
+struct arena_chunk;
+
+struct arena {
+    struct arena_chunk *chunks;
+    uint8_t *at;
+    uint8_t *end;
+    size_t chunk_size;  /* bytes of the next chunk; doubles from 4 KiB up to the maximum given at init */
+    size_t chunk_max;
+    size_t total;       /* bytes taken from the allocator */
+};
+
+void arena_init(struct arena *arena, size_t chunk_max);
+void arena_release(struct arena *arena);
+void *arena_alloc(struct arena *arena, size_t size, size_t alignment); /* NULL on failure */
+
+#endif

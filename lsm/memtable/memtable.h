@@ -1,0 +1,53 @@
+/*
+ * memtable.h - an ordered map in memory from (key, sequence) to a version: an arena skip list.
+ *
+ * Threads:   one writer at a time (for a store's memtable, the holder of the log lock); any number of readers at the
+ *            same time without a lock. A reader sees every entry that was added before the sequence it reads was
+ *            published, and may or may not see later ones, which its sequence bound hides.
+ * Ownership: reference-counted; nothing is freed before the whole table is. Entries that readers get are borrowed from it.
+ *            An iterator holds a reference of its own.
+ * Failure:   only NOMEM, which leaves the table unchanged.
+ */
+#ifndef LSM_MEMTABLE_MEMTABLE_H
+#define LSM_MEMTABLE_MEMTABLE_H
+
+#include "base/iter.h"
+
+struct memtable;
+
+/* `segment` is the number of the WAL segment that carries its writes (0 for none: a transaction's buffer). */
+LSMKV_MUST_CHECK enum lsmkv_status memtable_new(struct memtable **memtable, uint64_t segment, struct lsmkv_error *err);
+void memtable_ref(struct memtable *memtable);
+void memtable_unref(struct memtable *memtable); /* NULL is fine */
+
+/* Copies key and value. (key, sequence) must be new. Adding keys in order is faster (the last position is a finger). */
+LSMKV_MUST_CHECK enum lsmkv_status memtable_add(struct memtable *memtable, const struct entry *entry,
+                                                struct lsmkv_error *err);
+
+/* The newest version of `key` with sequence <= `sequence`, tombstones included; false if there is none. */
+bool memtable_get(const struct memtable *memtable, struct lsmkv_slice key, uint64_t sequence, struct entry *entry);
+
+/* Yields for each key the newest version with sequence <= `sequence`. */
+LSMKV_MUST_CHECK enum lsmkv_status memtable_iter_new(struct iter **it, struct memtable *memtable, uint64_t sequence,
+                                                     struct lsmkv_error *err);
+
+/* Every version, in the order in which they were added: memtable_walk_next() is false at the end. */
+struct memtable_walk {
+    const void *node;
+};
+void memtable_walk_start(struct memtable_walk *walk, const struct memtable *memtable);
+bool memtable_walk_next(struct memtable_walk *walk, struct entry *entry);
+
+uint64_t memtable_segment(const struct memtable *memtable);
+uint64_t memtable_bytes(const struct memtable *memtable);   /* memory taken */
+uint64_t memtable_entries(const struct memtable *memtable); /* versions held */
+uint64_t memtable_sequence_max(const struct memtable *memtable);
+
+/*
+ * The oldest WAL segment that recovery needs for this table: its own, or an older one that holds the prepare of a
+ * transaction whose outcome is here. Lowered by the holder of the log lock.
+ */
+uint64_t memtable_oldest_segment(const struct memtable *memtable);
+void memtable_needs_segment(struct memtable *memtable, uint64_t segment);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * format.h - bytes of a write-ahead log segment, wal/NNNNNN.wal. Integers are little-endian.
+ *
+ * FORMAT
+ *   Segment header, 80 bytes at offset 0:
+ *     0  8  magic "lsmkvWAL"
+ *     8  4  format version (1; a newer one is refused)
+ *     12 4  flags: bit 0 = lengths are not promised (sync = off)
+ *     16 8  segment number
+ *     24 8  salt, random per segment
+ *     32 8  predecessor's number, 0 = none
+ *     40 8  predecessor's final length in bytes
+ *     48 16 store id
+ *     64 8  zero
+ *     72 8  checksum64 of bytes 0..71
+ *   Frames follow, each at a multiple of 8, 40 bytes of header, then payload, then zeros up to a multiple of 8:
+ *     0  8  checksum64 of bytes 8..40+length, seeded with salt ^ (segment * K1) ^ (offset * K2)
+ *     8  4  payload length in bytes, at most WAL_PAYLOAD_MAX
+ *     12 1  type (enum wal_type)
+ *     13 1  flags: bit 0 = last part of its record
+ *     14 2  zero
+ *     16 8  sequence of the record
+ *     24 8  synced-up-to: bytes of this segment known durable when the frame was made
+ *     32 8  checksum of the previous frame of the segment; of the header for the first
+ *   A record longer than WAL_PAYLOAD_MAX is split into parts with equal type and sequence; it counts only with its last.
+ *   The rest of the file is zeros (preallocated) or the torn remains of a frame.
+ *
+ * RULE OF THE TAIL
+ *   The first frame that is not valid ends the log, unless a valid frame further on (any offset that is a multiple of 8)
+ *   carries a synced-up-to beyond the bad offset, or the caller knows a length that was promised: then it is corruption.
+ *
+ * PAYLOADS
+ *   COMMIT   entries
+ *   PREPARE  8 transaction id, 16 coordinator id, 1 default (1 = commit), entries
+ *   OUTCOME  8 transaction id     (commit; the record's sequence is the transaction's)
+ *   ABORT    8 transaction id
+ *   entry    1 kind (enum entry_kind), varint key size, key, and for PUT varint value size, value
+ */
+#ifndef LSM_WAL_FORMAT_H
+#define LSM_WAL_FORMAT_H
+
+#include "base/coding.h"
+#include "base/entry.h"
+
+#define WAL_HEADER_SIZE  80
+#define WAL_FRAME_HEADER 40
+#define WAL_PAYLOAD_MAX  (16u << 20) /* bytes in one frame */
+#define WAL_VERSION      1
+#define WAL_PREPARE_HEAD 25 /* bytes before the entries of a PREPARE */
+
+enum wal_type { WAL_COMMIT = 1, WAL_PREPARE = 2, WAL_OUTCOME = 3, WAL_ABORT = 4 };
+
+struct wal_header {
+    uint64_t segment;
+    uint64_t salt;
+    uint64_t predecessor;        /* 0 = none */
+    uint64_t predecessor_length; /* bytes */
+    bool length_promised;
+    uint8_t store_id[LSMKV_STORE_ID_SIZE];
+};
+
+void wal_header_put(uint8_t to[WAL_HEADER_SIZE], const struct wal_header *header, uint64_t *checksum);
+/* CORRUPT or, for a newer version, CANTOPEN; both name `path`. */
+LSMKV_MUST_CHECK enum lsmkv_status wal_header_get(const uint8_t from[WAL_HEADER_SIZE], const char *path,
+                                                  struct wal_header *header, uint64_t *checksum,
+                                                  struct lsmkv_error *err);
+
+/* Bytes of an entry up to its value's end; and the reverse, from untrusted bytes: false if they are not an entry. */
+size_t wal_entry_head_size(const struct entry *entry);
+size_t wal_entry_head_put(uint8_t *to, const struct entry *entry); /* everything but the value's bytes and the key's */
+bool wal_entry_get(struct reader *reader, struct entry *entry);
+
+#endif
