@@ -59,7 +59,9 @@ struct os_fs_ops {
     /* Over an existing file, atomically. */
     enum lsmkv_status (*rename)(struct os_fs *fs, const char *from, const char *to, struct lsmkv_error *err);
     enum lsmkv_status (*remove)(struct os_fs *fs, const char *path, struct lsmkv_error *err); /* a file; absent is OK */
-    enum lsmkv_status (*kind)(struct os_fs *fs, const char *path, enum os_kind *kind, struct lsmkv_error *err);
+    /* What `path` is, without following a symbolic link. `size` (may be NULL): bytes of a regular file, 0 otherwise. */
+    enum lsmkv_status (*kind)(struct os_fs *fs, const char *path, enum os_kind *kind, uint64_t *size,
+                              struct lsmkv_error *err);
     /* Mode 0700 or, in a directory of a store, as its parent. An existing directory is OK. */
     enum lsmkv_status (*make_dir)(struct os_fs *fs, const char *path, struct lsmkv_error *err);
     enum lsmkv_status (*remove_dir)(struct os_fs *fs, const char *path, struct lsmkv_error *err); /* must be empty */
@@ -97,7 +99,7 @@ void os_memory_fs_free(struct os_fs *fs);       /* all its files must be closed 
 #define os_fs_open(fs, path, mode, file, err)   ((fs)->ops->open((fs), (path), (mode), (file), (err)))
 #define os_fs_rename(fs, from, to, err)         ((fs)->ops->rename((fs), (from), (to), (err)))
 #define os_fs_remove(fs, path, err)             ((fs)->ops->remove((fs), (path), (err)))
-#define os_fs_kind(fs, path, out, err)          ((fs)->ops->kind((fs), (path), (out), (err)))
+#define os_fs_kind(fs, path, out, bytes, err)   ((fs)->ops->kind((fs), (path), (out), (bytes), (err)))
 #define os_fs_make_dir(fs, path, err)           ((fs)->ops->make_dir((fs), (path), (err)))
 #define os_fs_remove_dir(fs, path, err)         ((fs)->ops->remove_dir((fs), (path), (err)))
 #define os_fs_sync_dir(fs, path, err)           ((fs)->ops->sync_dir((fs), (path), (err)))
