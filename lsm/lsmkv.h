@@ -25,10 +25,10 @@
 #endif
 
 #define LSMKV_VERSION       "0.1.0"
-#define LSMKV_KEY_MAX       (1u << 20)           /* bytes in a key */
+#define LSMKV_KEY_MAX       (1u << 20)            /* bytes in a key */
 #define LSMKV_VALUE_MAX     ((1u << 31) - 1 - 64) /* bytes in a value; SQLite's own limit is lower by default */
-#define LSMKV_LEVELS        7                    /* L0 to L6 */
-#define LSMKV_STORE_ID_SIZE 16                   /* bytes */
+#define LSMKV_LEVELS        7                     /* L0 to L6 */
+#define LSMKV_STORE_ID_SIZE 16                    /* bytes */
 
 enum lsmkv_status {
     LSMKV_OK = 0,
@@ -66,22 +66,30 @@ struct lsmkv_buf {
     size_t size;
     size_t capacity;
 };
-#define LSMKV_BUF_INIT {NULL, 0, 0}
+#define LSMKV_BUF_INIT                                                                                                 \
+    {                                                                                                                  \
+        NULL, 0, 0                                                                                                     \
+    }
 void lsmkv_buf_release(struct lsmkv_buf *buf);
 
 /* ---- Memory: the one allocator. Replaceable before the first store is opened (the extension gives SQLite's). ---- */
 
 struct lsmkv_allocator {
-    void *(*alloc)(uint64_t size);               /* NULL on failure */
+    void *(*alloc)(uint64_t size);                /* NULL on failure */
     void *(*resize)(void *memory, uint64_t size); /* realloc semantics */
-    void (*release)(void *memory);               /* NULL is fine */
+    void (*release)(void *memory);                /* NULL is fine */
 };
 void lsmkv_allocator_set(const struct lsmkv_allocator *allocator); /* NULL restores malloc */
 
 /* ---- Options of a store ---- */
 
 enum lsmkv_sync { LSMKV_SYNC_FULL, LSMKV_SYNC_NORMAL, LSMKV_SYNC_OFF };
-enum lsmkv_compression { LSMKV_COMPRESSION_NONE, LSMKV_COMPRESSION_LZ4, LSMKV_COMPRESSION_ZSTD, LSMKV_COMPRESSION_AUTO };
+enum lsmkv_compression {
+    LSMKV_COMPRESSION_NONE,
+    LSMKV_COMPRESSION_LZ4,
+    LSMKV_COMPRESSION_ZSTD,
+    LSMKV_COMPRESSION_AUTO
+};
 enum lsmkv_io { LSMKV_IO_MMAP, LSMKV_IO_PREAD };
 
 /* Every option has one row in base/options.c: name, unit, range, default. */
@@ -130,12 +138,12 @@ enum lsmkv_open_mode {
 
 struct lsmkv_open {
     enum lsmkv_open_mode mode;
-    bool in_memory;                       /* a private store in memory; `dir` is only a label */
-    const struct lsmkv_options *options;  /* used when a store is created; NULL = defaults */
-    const uint8_t *expected_id;           /* LSMKV_STORE_ID_SIZE bytes, or NULL: CANTOPEN if the store has another id */
+    bool in_memory;                      /* a private store in memory; `dir` is only a label */
+    const struct lsmkv_options *options; /* used when a store is created; NULL = defaults */
+    const uint8_t *expected_id;          /* LSMKV_STORE_ID_SIZE bytes, or NULL: CANTOPEN if the store has another id */
     void (*log)(void *context, enum lsmkv_status status, const char *message); /* background errors; may be NULL */
     void *log_context;
-    struct os_fs *fs;                     /* tests: the file system to use; NULL = POSIX (or in-memory) */
+    struct os_fs *fs;                               /* tests: the file system to use; NULL = POSIX (or in-memory) */
     void (*hook)(void *context, const char *point); /* tests: called at named points of background work; may be NULL */
     void *hook_context;
 };
@@ -271,11 +279,11 @@ LSMKV_MUST_CHECK enum lsmkv_status lsmkv_catalog_rename(struct lsmkv_session *se
 LSMKV_MUST_CHECK enum lsmkv_status lsmkv_catalog_drop(struct lsmkv_session *session, const char *name,
                                                       struct lsmkv_error *err);
 /* Calls `visit` for each table in name order; stops and returns its status if that is not LSMKV_OK. */
-LSMKV_MUST_CHECK enum lsmkv_status
-lsmkv_catalog_each(struct lsmkv_session *session,
-                   enum lsmkv_status (*visit)(void *context, const char *name, uint32_t id,
-                                              struct lsmkv_slice definition),
-                   void *context, struct lsmkv_error *err);
+LSMKV_MUST_CHECK enum lsmkv_status lsmkv_catalog_each(struct lsmkv_session *session,
+                                                      enum lsmkv_status (*visit)(void *context, const char *name,
+                                                                                 uint32_t id,
+                                                                                 struct lsmkv_slice definition),
+                                                      void *context, struct lsmkv_error *err);
 
 /* ---- Acting and looking ---- */
 
@@ -350,8 +358,8 @@ typedef enum lsmkv_status lsmkv_legacy_row(void *context, struct lsmkv_slice old
  * global.json is the commit point: a death before it leaves the old store, after it the new one opens. The old files
  * are then moved to `dir`/legacy (finished by the next open after a death in between).
  */
-LSMKV_MUST_CHECK enum lsmkv_status lsmkv_legacy_migrate(const char *dir, const struct lsmkv_open *how, const char *table,
-                                                        struct lsmkv_slice definition, lsmkv_legacy_row *row,
-                                                        void *context, struct lsmkv_error *err);
+LSMKV_MUST_CHECK enum lsmkv_status lsmkv_legacy_migrate(const char *dir, const struct lsmkv_open *how,
+                                                        const char *table, struct lsmkv_slice definition,
+                                                        lsmkv_legacy_row *row, void *context, struct lsmkv_error *err);
 
 #endif

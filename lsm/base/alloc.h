@@ -8,11 +8,11 @@
 
 #include "lsmkv.h"
 
-void *lsm_alloc(size_t size);                    /* NULL on failure; size 0 gives a unique pointer */
-void *lsm_calloc(size_t count, size_t size);     /* zeroed; NULL on failure or overflow */
-void *lsm_realloc(void *memory, size_t size);    /* NULL on failure, `memory` then still valid */
-void lsm_free(void *memory);                     /* NULL is fine */
-char *lsm_strdup(const char *text);              /* NULL on failure */
+void *lsm_alloc(size_t size);                           /* NULL on failure; size 0 gives a unique pointer */
+void *lsm_calloc(size_t count, size_t size);            /* zeroed; NULL on failure or overflow */
+void *lsm_realloc(void *memory, size_t size);           /* NULL on failure, `memory` then still valid */
+void lsm_free(void *memory);                            /* NULL is fine */
+char *lsm_strdup(const char *text);                     /* NULL on failure */
 void *lsm_alloc_aligned(size_t alignment, size_t size); /* a multiple of a cache line; end with lsm_free_aligned() */
 void lsm_free_aligned(void *memory);
 

@@ -14,9 +14,9 @@ struct arena {
     struct arena_chunk *chunks;
     uint8_t *at;
     uint8_t *end;
-    size_t chunk_size;  /* bytes of the next chunk; doubles from 4 KiB up to the maximum given at init */
+    size_t chunk_size; /* bytes of the next chunk; doubles from 4 KiB up to the maximum given at init */
     size_t chunk_max;
-    size_t total;       /* bytes taken from the allocator */
+    size_t total; /* bytes taken from the allocator */
 };
 
 void arena_init(struct arena *arena, size_t chunk_max);

@@ -39,7 +39,7 @@ bool read_u16(struct reader *reader, uint16_t *value);
 bool read_u32(struct reader *reader, uint32_t *value);
 bool read_u64(struct reader *reader, uint64_t *value);
 bool read_varint(struct reader *reader, uint64_t *value);
-bool read_bytes(struct reader *reader, size_t size, struct lsmkv_slice *bytes);       /* borrowed */
-bool read_length_prefixed(struct reader *reader, struct lsmkv_slice *bytes);          /* varint size, then bytes */
+bool read_bytes(struct reader *reader, size_t size, struct lsmkv_slice *bytes); /* borrowed */
+bool read_length_prefixed(struct reader *reader, struct lsmkv_slice *bytes);    /* varint size, then bytes */
 
 #endif

@@ -32,19 +32,19 @@
     COUNTER(compaction_failures) /* compactions that failed and are retried */                                         \
     COUNTER(tombstones_dropped)                                                                                        \
     COUNTER(manifest_commits)                                                                                          \
-    COUNTER(files_deleted)      /* replaced tables and segments removed */                                             \
-    COUNTER(filter_checks)      /* Bloom filters asked */                                                              \
-    COUNTER(filter_negatives)   /* reads that a filter saved */                                                        \
+    COUNTER(files_deleted)    /* replaced tables and segments removed */                                               \
+    COUNTER(filter_checks)    /* Bloom filters asked */                                                                \
+    COUNTER(filter_negatives) /* reads that a filter saved */                                                          \
     COUNTER(block_cache_hits)                                                                                          \
     COUNTER(block_cache_misses)                                                                                        \
-    COUNTER(block_reads)        /* data blocks read from files by a call that can fail */                              \
+    COUNTER(block_reads) /* data blocks read from files by a call that can fail */                                     \
     COUNTER(table_opens)                                                                                               \
     COUNTER(table_closes)                                                                                              \
-    COUNTER(stalls)             /* commits that waited at full pressure */                                             \
+    COUNTER(stalls) /* commits that waited at full pressure */                                                         \
     COUNTER(stall_ns)                                                                                                  \
-    COUNTER(delays)             /* commits delayed between the soft limit and full pressure */                         \
+    COUNTER(delays) /* commits delayed between the soft limit and full pressure */                                     \
     COUNTER(delay_ns)                                                                                                  \
-    COUNTER(turn_waits)         /* transactions that waited for another writer */                                      \
+    COUNTER(turn_waits) /* transactions that waited for another writer */                                              \
     COUNTER(turn_wait_ns)
 
 struct counters {

@@ -13,6 +13,9 @@ enum lsmkv_status lsmkv_fail(struct lsmkv_error *err, enum lsmkv_status status, 
 /* Out of memory: one wording for all. */
 enum lsmkv_status lsmkv_fail_nomem(struct lsmkv_error *err);
 
-#define LSMKV_ERROR_INIT {LSMKV_OK, ""}
+#define LSMKV_ERROR_INIT                                                                                               \
+    {                                                                                                                  \
+        LSMKV_OK, ""                                                                                                   \
+    }
 
 #endif

@@ -12,14 +12,15 @@
 #include "version/version.h"
 
 struct compaction {
-    unsigned level;         /* inputs[0] comes from here */
+    unsigned level; /* inputs[0] comes from here */
     unsigned output_level;
     struct table **inputs[2]; /* [0]: of `level`, newest first if L0; [1]: of output_level, by key. References held */
     size_t input_count[2];
-    struct table **grandparents; /* overlap in output_level + 1: outputs are cut when they overlap too much. References */
+    /* overlap in output_level + 1: outputs are cut when they overlap too much. References */
+    struct table **grandparents;
     size_t grandparent_count;
-    bool trivial_move;      /* one input, nothing to merge with, no tombstone to drop: only its level changes */
-    const char *reason;     /* a literal: "l0 tables", "level bytes", "manual" */
+    bool trivial_move;  /* one input, nothing to merge with, no tombstone to drop: only its level changes */
+    const char *reason; /* a literal: "l0 tables", "level bytes", "manual" */
 };
 
 uint64_t level_byte_limit(const struct lsmkv_options *options, unsigned level); /* level >= 1 */

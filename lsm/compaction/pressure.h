@@ -9,8 +9,8 @@
 
 #include "version/super_version.h"
 
-#define PRESSURE_L0_FACTOR   4   /* commits stop at this many times l0_tables */
-#define PRESSURE_DEBT_FACTOR 256 /* and at this many times base_level_size of debt */
+#define PRESSURE_L0_FACTOR    4        /* commits stop at this many times l0_tables */
+#define PRESSURE_DEBT_FACTOR  256      /* and at this many times base_level_size of debt */
 #define PRESSURE_DELAY_MAX_NS 4000000u /* the longest delay of one commit below pressure 1 */
 
 struct pressure {
@@ -19,6 +19,7 @@ struct pressure {
 };
 
 struct pressure pressure_of(const struct lsmkv_options *options, const struct super_version *super_version);
-uint64_t pressure_delay_ns(const struct lsmkv_options *options, double pressure); /* quadratic between soft_limit and 1 */
+/* Quadratic between soft_limit and 1. */
+uint64_t pressure_delay_ns(const struct lsmkv_options *options, double pressure);
 
 #endif

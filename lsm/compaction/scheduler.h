@@ -38,10 +38,11 @@ LSMKV_MUST_CHECK enum lsmkv_status scheduler_compact(struct scheduler *scheduler
  */
 LSMKV_MUST_CHECK enum lsmkv_status scheduler_wait_pressure(struct scheduler *scheduler, struct lsmkv_error *err);
 
-bool scheduler_compacting(struct scheduler *scheduler);              /* a compaction runs or is due */
+bool scheduler_compacting(struct scheduler *scheduler); /* a compaction runs or is due */
 bool scheduler_wait_idle(struct scheduler *scheduler, uint64_t timeout_ms);
 /* The last failure of background work and how often it happened since the last success; OK if the last work succeeded. */
 enum lsmkv_status scheduler_failure(struct scheduler *scheduler, uint64_t *times, struct lsmkv_error *err);
-void scheduler_locks(struct scheduler *scheduler, void (*visit)(void *context, const struct mutex *mutex), void *context);
+void scheduler_locks(struct scheduler *scheduler, void (*visit)(void *context, const struct mutex *mutex),
+                     void *context);
 
 #endif

@@ -16,8 +16,8 @@
 #include "os/fs.h"
 #include "sstable/info.h"
 
-#define MANIFEST_FORMAT     1
-#define MANIFEST_BYTES_MAX  (256u << 20) /* bytes of one JSON file */
+#define MANIFEST_FORMAT    1
+#define MANIFEST_BYTES_MAX (256u << 20) /* bytes of one JSON file */
 
 struct manifest_level {
     uint64_t generation;         /* of its file; 0 = the level is empty and has no file */

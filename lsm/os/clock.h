@@ -8,7 +8,7 @@
 
 uint64_t clock_now_ns(void); /* monotonic */
 void clock_sleep_ns(uint64_t ns);
-void random_bytes(void *to, size_t size);    /* from the system, or from the seed that a test set */
-void random_seed_for_tests(uint64_t seed);   /* 0 = the system again */
+void random_bytes(void *to, size_t size);  /* from the system, or from the seed that a test set */
+void random_seed_for_tests(uint64_t seed); /* 0 = the system again */
 
 #endif

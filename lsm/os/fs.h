@@ -83,9 +83,9 @@ struct os_fs {
     const struct os_fs_ops *ops;
 };
 
-struct os_fs *os_posix_fs(void);                /* one for the process, never freed */
-struct os_fs *os_memory_fs_new(void);           /* a private file system in memory; NULL on failure */
-void os_memory_fs_free(struct os_fs *fs);       /* all its files must be closed */
+struct os_fs *os_posix_fs(void);          /* one for the process, never freed */
+struct os_fs *os_memory_fs_new(void);     /* a private file system in memory; NULL on failure */
+void os_memory_fs_free(struct os_fs *fs); /* all its files must be closed */
 
 /* Short forms: os_read(file, ...) for file->ops->read(file, ...), os_fs_rename(fs, ...) and so on. */
 #define os_read(file, offset, data, size, err)  ((file)->ops->read((file), (offset), (data), (size), (err)))

@@ -18,25 +18,25 @@
 #else
 #define LSM_THREAD_ANNOTATION(x)
 #endif
-#define LSM_CAPABILITY(name)  LSM_THREAD_ANNOTATION(capability(name))
-#define LSM_ACQUIRES(...)     LSM_THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
-#define LSM_RELEASES(...)     LSM_THREAD_ANNOTATION(release_capability(__VA_ARGS__))
-#define LSM_REQUIRES(...)     LSM_THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
-#define LSM_EXCLUDES(...)     LSM_THREAD_ANNOTATION(locks_excluded(__VA_ARGS__))
-#define LSM_NO_THREAD_CHECK   LSM_THREAD_ANNOTATION(no_thread_safety_analysis)
+#define LSM_CAPABILITY(name) LSM_THREAD_ANNOTATION(capability(name))
+#define LSM_ACQUIRES(...)    LSM_THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
+#define LSM_RELEASES(...)    LSM_THREAD_ANNOTATION(release_capability(__VA_ARGS__))
+#define LSM_REQUIRES(...)    LSM_THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
+#define LSM_EXCLUDES(...)    LSM_THREAD_ANNOTATION(locks_excluded(__VA_ARGS__))
+#define LSM_NO_THREAD_CHECK  LSM_THREAD_ANNOTATION(no_thread_safety_analysis)
 
 /* The lock order: a thread that holds one takes only those below it in this list. */
 enum lock_rank {
-    RANK_REGISTRY = 10,    /* ext: which stores are open in the process */
-    RANK_TURN = 20,        /* who commits next: owner field and waiters */
-    RANK_SCHEDULER = 30,   /* which background job is due, running, failed */
-    RANK_MANIFEST = 40,    /* one manifest commit at a time; held across its I/O, by background jobs only */
-    RANK_SYNC = 50,        /* WAL sync state: who leads, durable offset */
-    RANK_LOG = 60,         /* assign sequence, append, apply, publish */
+    RANK_REGISTRY = 10,      /* ext: which stores are open in the process */
+    RANK_TURN = 20,          /* who commits next: owner field and waiters */
+    RANK_SCHEDULER = 30,     /* which background job is due, running, failed */
+    RANK_MANIFEST = 40,      /* one manifest commit at a time; held across its I/O, by background jobs only */
+    RANK_SYNC = 50,          /* WAL sync state: who leads, durable offset */
+    RANK_LOG = 60,           /* assign sequence, append, apply, publish */
     RANK_SUPER_VERSION = 70, /* swap of the current super-version, sweep of reader slots, list of files to delete */
-    RANK_TABLE_CACHE = 80, /* opening and evicting SSTables */
-    RANK_BLOCK_CACHE = 90, /* one shard of the block cache */
-    RANK_OS = 100,         /* inside a file system implementation */
+    RANK_TABLE_CACHE = 80,   /* opening and evicting SSTables */
+    RANK_BLOCK_CACHE = 90,   /* one shard of the block cache */
+    RANK_OS = 100,           /* inside a file system implementation */
 };
 
 struct LSM_CAPABILITY("mutex") mutex {

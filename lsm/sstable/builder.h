@@ -16,9 +16,9 @@
 struct sstable_builder;
 
 struct sstable_params {
-    uint32_t block_size;                  /* bytes of a data block before compression */
-    uint32_t filter_bits;                 /* per key; 0 = no filter */
-    enum lsmkv_compression compression;   /* NONE, LZ4 or ZSTD (AUTO is resolved by the caller, by level) */
+    uint32_t block_size;                /* bytes of a data block before compression */
+    uint32_t filter_bits;               /* per key; 0 = no filter */
+    enum lsmkv_compression compression; /* NONE, LZ4 or ZSTD (AUTO is resolved by the caller, by level) */
 };
 
 /* Makes sst/NNNNNN.sst below `dir` (O_EXCL, final name). */
@@ -30,7 +30,7 @@ LSMKV_MUST_CHECK enum lsmkv_status sstable_builder_new(struct sstable_builder **
 LSMKV_MUST_CHECK enum lsmkv_status sstable_builder_add(struct sstable_builder *builder, const struct entry *entry,
                                                        struct lsmkv_error *err);
 
-uint64_t sstable_builder_size(const struct sstable_builder *builder);    /* bytes of the file so far, about */
+uint64_t sstable_builder_size(const struct sstable_builder *builder); /* bytes of the file so far, about */
 uint64_t sstable_builder_entries(const struct sstable_builder *builder);
 
 /* Writes filter, index, properties and footer; syncs the file (not its directory). `info` is filled; needs >= 1 entry. */

@@ -7,17 +7,20 @@
 #include "base/buf.h"
 
 struct sstable_info {
-    uint64_t number;     /* sst/NNNNNN.sst */
-    uint64_t size;       /* bytes */
-    uint64_t entries;    /* tombstones included */
+    uint64_t number;  /* sst/NNNNNN.sst */
+    uint64_t size;    /* bytes */
+    uint64_t entries; /* tombstones included */
     uint64_t tombstones;
-    uint64_t raw_bytes;  /* keys and values before compression */
+    uint64_t raw_bytes; /* keys and values before compression */
     uint64_t sequence_min, sequence_max;
-    uint64_t checksum;   /* of the footer, which covers the rest through checksums: tells two files of one number apart */
+    uint64_t checksum; /* of the footer, which covers the rest through checksums: tells two files of one number apart */
     struct lsmkv_buf key_min, key_max; /* inclusive; owned */
 };
 
-#define SSTABLE_INFO_INIT {0, 0, 0, 0, 0, 0, 0, 0, LSMKV_BUF_INIT, LSMKV_BUF_INIT}
+#define SSTABLE_INFO_INIT                                                                                              \
+    {                                                                                                                  \
+        0, 0, 0, 0, 0, 0, 0, 0, LSMKV_BUF_INIT, LSMKV_BUF_INIT                                                         \
+    }
 
 LSMKV_MUST_CHECK enum lsmkv_status sstable_info_copy(struct sstable_info *to, const struct sstable_info *from,
                                                      struct lsmkv_error *err);

@@ -19,7 +19,7 @@ void batch_unref(struct batch *batch); /* NULL is fine */
 
 LSMKV_MUST_CHECK enum lsmkv_status batch_add(struct batch *batch, enum entry_kind kind, struct lsmkv_slice key,
                                              struct lsmkv_slice value, struct lsmkv_error *err);
-uint64_t batch_mark(const struct batch *batch);  /* ordinal of the last write; rises for ever */
+uint64_t batch_mark(const struct batch *batch); /* ordinal of the last write; rises for ever */
 void batch_rollback_to(struct batch *batch, uint64_t mark);
 bool batch_empty(const struct batch *batch);     /* no live write */
 uint64_t batch_bytes(const struct batch *batch); /* memory taken */

@@ -28,7 +28,7 @@ struct version_edit {
     struct {
         unsigned level;
         struct table *table; /* borrowed; the version takes its own reference */
-    } *added;
+    } * added;
     size_t added_count;
 };
 

@@ -67,9 +67,8 @@ LSMKV_MUST_CHECK enum lsmkv_status version_set_commit_clean(struct version_set *
                                                             struct lsmkv_error *err);
 
 /* Commits other options. */
-LSMKV_MUST_CHECK enum lsmkv_status version_set_commit_options(struct version_set *set,
-                                                              const struct lsmkv_options *options,
-                                                              struct lsmkv_error *err);
+LSMKV_MUST_CHECK enum lsmkv_status
+version_set_commit_options(struct version_set *set, const struct lsmkv_options *options, struct lsmkv_error *err);
 
 /* Called with each new super-version installed, under no lock (to wake whoever waits for pressure). May be NULL. */
 void version_set_on_install(struct version_set *set, void (*installed)(void *context), void *context);

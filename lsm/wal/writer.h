@@ -45,8 +45,8 @@ LSMKV_MUST_CHECK enum lsmkv_status wal_writer_end(struct wal_writer *writer, str
 LSMKV_MUST_CHECK enum lsmkv_status wal_writer_sync(struct wal_writer *writer, struct lsmkv_error *err);
 
 uint64_t wal_writer_segment(const struct wal_writer *writer);
-uint64_t wal_writer_length(const struct wal_writer *writer);   /* bytes up to the end of the last whole record; atomic */
-uint64_t wal_writer_previous(const struct wal_writer *writer); /* checksum of the last frame */
+uint64_t wal_writer_length(const struct wal_writer *writer); /* bytes up to the end of the last whole record; atomic */
+uint64_t wal_writer_previous(const struct wal_writer *writer);                          /* checksum of the last frame */
 enum lsmkv_status wal_writer_close(struct wal_writer *writer, struct lsmkv_error *err); /* no sync; NULL is fine */
 
 #endif
