@@ -34,7 +34,10 @@ struct os_file_ops {
     enum lsmkv_status (*size)(struct os_file *file, uint64_t *size, struct lsmkv_error *err);
     /* Reserves [0, size) and extends the file with zeros; FULL if there is no space. Unsupported: extends only. */
     enum lsmkv_status (*allocate)(struct os_file *file, uint64_t size, struct lsmkv_error *err);
-    /* Maps [0, size) read-only for as long as the file is open. *map = NULL (and OK) where mapping is not possible. */
+    /*
+     * Maps [0, size) read-only for as long as the file is open. *map = NULL (and OK) where mapping is not possible.
+     * CORRUPT if the file is shorter. Once per file, by one thread: a second call gets what the first one mapped, or NULL.
+     */
     enum lsmkv_status (*map)(struct os_file *file, uint64_t size, const uint8_t **map, struct lsmkv_error *err);
     /* Advice, never fails: that [offset, offset + size) will not be read again soon through the page cache. */
     void (*forget)(struct os_file *file, uint64_t offset, uint64_t size);
@@ -60,10 +63,13 @@ struct os_fs_ops {
     enum lsmkv_status (*rename)(struct os_fs *fs, const char *from, const char *to, struct lsmkv_error *err);
     enum lsmkv_status (*remove)(struct os_fs *fs, const char *path, struct lsmkv_error *err); /* a file; absent is OK */
     /* What `path` is, without following a symbolic link. `size` (may be NULL): bytes of a regular file, 0 otherwise. */
+    /* A symbolic link to a directory is a directory, any other link is OS_OTHER. */
     enum lsmkv_status (*kind)(struct os_fs *fs, const char *path, enum os_kind *kind, uint64_t *size,
                               struct lsmkv_error *err);
-    /* Mode 0700 or, in a directory of a store, as its parent. An existing directory is OK. */
+    /* A store's own directory: mode 0700. An existing directory is OK. */
     enum lsmkv_status (*make_dir)(struct os_fs *fs, const char *path, struct lsmkv_error *err);
+    /* A directory inside a store: owner, group and mode as its parent. An existing directory is OK. */
+    enum lsmkv_status (*make_subdir)(struct os_fs *fs, const char *path, struct lsmkv_error *err);
     enum lsmkv_status (*remove_dir)(struct os_fs *fs, const char *path, struct lsmkv_error *err); /* must be empty */
     enum lsmkv_status (*sync_dir)(struct os_fs *fs, const char *path, struct lsmkv_error *err);
     /* Calls `visit` for each name in the directory, in no order, without "." and ".."; stops at its first failure. */
@@ -101,6 +107,7 @@ void os_memory_fs_free(struct os_fs *fs); /* all its files must be closed */
 #define os_fs_remove(fs, path, err)             ((fs)->ops->remove((fs), (path), (err)))
 #define os_fs_kind(fs, path, out, bytes, err)   ((fs)->ops->kind((fs), (path), (out), (bytes), (err)))
 #define os_fs_make_dir(fs, path, err)           ((fs)->ops->make_dir((fs), (path), (err)))
+#define os_fs_make_subdir(fs, path, err)        ((fs)->ops->make_subdir((fs), (path), (err)))
 #define os_fs_remove_dir(fs, path, err)         ((fs)->ops->remove_dir((fs), (path), (err)))
 #define os_fs_sync_dir(fs, path, err)           ((fs)->ops->sync_dir((fs), (path), (err)))
 #define os_fs_list(fs, path, visit, ctx, err)   ((fs)->ops->list((fs), (path), (visit), (ctx), (err)))
