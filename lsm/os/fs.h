@@ -62,8 +62,10 @@ struct os_fs_ops {
     /* Over an existing file, atomically. */
     enum lsmkv_status (*rename)(struct os_fs *fs, const char *from, const char *to, struct lsmkv_error *err);
     enum lsmkv_status (*remove)(struct os_fs *fs, const char *path, struct lsmkv_error *err); /* a file; absent is OK */
-    /* What `path` is, without following a symbolic link. `size` (may be NULL): bytes of a regular file, 0 otherwise. */
-    /* A symbolic link to a directory is a directory, any other link is OS_OTHER. */
+    /*
+     * What `path` is. A symbolic link to a directory is a directory (a user may have put the store elsewhere), any other
+     * link is OS_OTHER. `size` (may be NULL): bytes of a regular file, 0 otherwise.
+     */
     enum lsmkv_status (*kind)(struct os_fs *fs, const char *path, enum os_kind *kind, uint64_t *size,
                               struct lsmkv_error *err);
     /* A store's own directory: mode 0700. An existing directory is OK. */

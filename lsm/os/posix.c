@@ -306,11 +306,14 @@ static enum lsmkv_status fs_remove(struct os_fs *fs, const char *path, struct ls
     return unlink(path) && errno != ENOENT ? fail_errno(err, path, "unlink", errno) : LSMKV_OK;
 }
 
-static enum lsmkv_status fs_kind(struct os_fs *fs, const char *path, enum os_kind *kind, struct lsmkv_error *err)
+static enum lsmkv_status fs_kind(struct os_fs *fs, const char *path, enum os_kind *kind, uint64_t *size,
+                                 struct lsmkv_error *err)
 {
     struct stat st, target;
 
     (void)fs;
+    if (size)
+        *size = 0;
     if (lstat(path, &st)) {
         if (errno != ENOENT && errno != ENOTDIR)
             return fail_errno(err, path, "lstat", errno);
@@ -320,6 +323,8 @@ static enum lsmkv_status fs_kind(struct os_fs *fs, const char *path, enum os_kin
     *kind = S_ISREG(st.st_mode) ? OS_REGULAR : S_ISDIR(st.st_mode) ? OS_DIRECTORY : OS_OTHER;
     if (S_ISLNK(st.st_mode) && stat(path, &target) == 0 && S_ISDIR(target.st_mode))
         *kind = OS_DIRECTORY;
+    if (size && *kind == OS_REGULAR)
+        *size = (uint64_t)st.st_size;
     return LSMKV_OK;
 }
 

@@ -13,12 +13,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define DIRS_MAX 10000
+
 static struct {
     pthread_mutex_t mutex;
     uint64_t seed;
     char root[PATH_MAX]; /* "" until the first test_dir() */
     pid_t owner;         /* who removes it */
-    unsigned dirs;
+    unsigned count;
+    char *dirs[DIRS_MAX]; /* freed at exit */
 } state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 size_t test_scaled(size_t n)
@@ -71,6 +74,8 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 
 static void remove_root(void)
 {
+    for (unsigned i = 0; i < state.count; i++)
+        free(state.dirs[i]);
     if (state.owner == getpid())
         nftw(state.root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
@@ -88,9 +93,9 @@ const char *test_dir(void)
         state.owner = getpid();
         atexit(remove_root);
     }
-    /* Kept until the process ends: callers hold the string for as long as they like. */
-    if (asprintf(&dir, "%s/%u", state.root, ++state.dirs) < 0 || mkdir(dir, 0700))
+    if (state.count == DIRS_MAX || asprintf(&dir, "%s/%u", state.root, state.count) < 0 || mkdir(dir, 0700))
         abort();
+    state.dirs[state.count++] = dir;
     pthread_mutex_unlock(&state.mutex);
     return dir;
 }
