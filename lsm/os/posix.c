@@ -185,7 +185,14 @@ static enum lsmkv_status file_close(struct os_file *base, struct lsmkv_error *er
 }
 
 static const struct os_file_ops file_ops = {
-    file_read, file_write, file_sync, file_size, file_allocate, file_map, file_forget, file_close,
+    .read = file_read,
+    .write = file_write,
+    .sync = file_sync,
+    .size = file_size,
+    .allocate = file_allocate,
+    .map = file_map,
+    .forget = file_forget,
+    .close = file_close,
 };
 
 /* ---- Opening ---- */
@@ -504,8 +511,17 @@ static void fs_unlock(struct os_fs *fs, struct os_lock *lock)
 }
 
 static const struct os_fs_ops fs_ops = {
-    fs_open,       fs_rename,   fs_remove, fs_kind, fs_make_dir, fs_make_subdir,
-    fs_remove_dir, fs_sync_dir, fs_list,   fs_lock, fs_unlock,
+    .open = fs_open,
+    .rename = fs_rename,
+    .remove = fs_remove,
+    .kind = fs_kind,
+    .make_dir = fs_make_dir,
+    .make_subdir = fs_make_subdir,
+    .remove_dir = fs_remove_dir,
+    .sync_dir = fs_sync_dir,
+    .list = fs_list,
+    .lock = fs_lock,
+    .unlock = fs_unlock,
 };
 
 struct os_fs *os_posix_fs(void)
