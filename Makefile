@@ -123,11 +123,13 @@ stress: $(plain_stress)
 	@for program in $(plain_stress); do $$program $(N) || exit 1; done
 
 BENCH := $(BENCH_SRC:%.c=$(BUILD)/release/%)
-$(BENCH): %: %.o
+$(BENCH): %: %.o $(patsubst %.c,$(BUILD)/release/%.o,$(call helpers,bench))
 	$(Q)$(CC) $(release_CFLAGS) -o $@ $^ -lsqlite3 -lpthread -lm
 bench-programs: $(BENCH)
 bench: $(BENCH) lsmkv.so
-	@for program in $(BENCH); do LSMKV_SO='$(CURDIR)/lsmkv.so' $$program $(N) || exit 1; done
+	@$(BUILD)/release/tests/bench/bench_fillrandom $(N)
+bench-open: $(BENCH) lsmkv.so
+	@$(BUILD)/release/tests/bench/bench_open $(N)
 
 FUZZ := $(FUZZ_SRC:%.c=$(BUILD)/fuzz/%)
 $(FUZZ): %: %.o $(BUILD)/fuzz/libtest.a $(BUILD)/fuzz/libext.a $(BUILD)/fuzz/liblsm.a
@@ -181,8 +183,9 @@ help:
 	@sed -n 's/^#   \(make\)/\1/p' Makefile
 	@echo 'also: setup lint format check-format check-layers check-locks check-tidy check-cppcheck check-symbols'
 	@echo '      test test-asan test-tsan crash [N=cycles] stress [N=...] fuzz [FUZZ_SECONDS=] bench [N=rows]'
+	@echo '      bench-open [N=megabytes]'
 	@echo '      install uninstall [PREFIX= DESTDIR=] clean'
 
 FORCE:
-.PHONY: all setup check test test-asan test-tsan crash stress bench bench-programs fuzz lint format check-format \
+.PHONY: all setup check test test-asan test-tsan crash stress bench bench-open bench-programs fuzz lint format check-format \
     check-layers check-locks check-tidy check-cppcheck check-symbols demo install uninstall clean help FORCE

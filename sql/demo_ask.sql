@@ -1,0 +1,33 @@
+-- demo_ask.sql - questions to the tables that demo_load.sql made, asked by a new process that has just opened them.
+
+.mode list
+SELECT printf('reopened: %,d files of %,d packages', (SELECT count(*) FROM files), (SELECT count(*) FROM packages));
+
+.print
+.print Who owns the dynamic linker and the shell? (lookups by key, joined with an ordinary table)
+.mode column
+SELECT f.path, f.package, p.version
+  FROM files AS f LEFT JOIN packages AS p ON p.name = f.package
+ WHERE f.path IN ('/usr/bin/sqlite3', '/usr/bin/make', '/bin/sh', '/bin/bash', '/usr/bin/bash', '/etc/passwd', '/etc/debian_version');
+
+.print
+.print The packages with the most files:
+SELECT f.package, p.section, count(*) AS files, sum(f.bytes) AS bytes
+  FROM files AS f LEFT JOIN packages AS p ON p.name = f.package
+ GROUP BY f.package ORDER BY files DESC LIMIT 8;
+
+.print
+.print The first files of /etc/ (a range of the key):
+SELECT path, package, bytes FROM files WHERE path >= '/etc/' AND path < '/etc0' ORDER BY path LIMIT 8;
+
+.print
+.print The last ones of /usr/bin/, backwards:
+SELECT path, package, bytes FROM files WHERE path >= '/usr/bin/' AND path < '/usr/bin0' ORDER BY path DESC LIMIT 5;
+
+.print
+.print How SQLite runs the range (the plan is chosen by the extension):
+EXPLAIN QUERY PLAN SELECT path FROM files WHERE path >= '/etc/' AND path < '/etc0' ORDER BY path;
+
+.print
+.print The store:
+SELECT level, tables, entries, bytes FROM lsmkv_levels WHERE tables > 0;
