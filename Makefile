@@ -120,7 +120,7 @@ crash: $(plain_crash)
 	@for program in $(plain_crash); do $$program $(or $(N),500) || exit 1; done
 
 stress: $(plain_stress)
-	@for program in $(plain_stress); do $$program $(N) || exit 1; done
+	@for program in $(plain_stress); do $$program $(or $(N),20000) || exit 1; done
 
 BENCH := $(BENCH_SRC:%.c=$(BUILD)/release/%)
 $(BENCH): %: %.o $(patsubst %.c,$(BUILD)/release/%.o,$(call helpers,bench))
@@ -149,8 +149,8 @@ format:
 check-layers:
 	@CC='$(CC)' tests/support/check_layers.sh
 check-locks:
-	@printf '%s\n' $(LSM_SRC) $(EXT_SRC) | xargs -P $(JOBS) -n 8 \
-	    $(CLANG) $(CSTD) $(WARNINGS) -Werror -Wthread-safety -fsyntax-only $(INCLUDES)
+	@printf '%s\n' $(LSM_SRC) $(EXT_SRC) $(wildcard tests/*/*.c) | xargs -P $(JOBS) -n 8 \
+	    $(CLANG) $(CSTD) $(WARNINGS) -Werror -Wthread-safety -DSQLITE_CORE -fsyntax-only $(TEST_INCLUDES)
 check-tidy:
 	@printf '%s\n' $(LSM_SRC) $(EXT_SRC) | xargs -P $(JOBS) -n 4 tests/support/tidy.sh $(CSTD) $(INCLUDES) --
 check-cppcheck:
