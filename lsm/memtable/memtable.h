@@ -6,7 +6,7 @@
  *            published, and may or may not see later ones, which its sequence bound hides.
  * Ownership: reference-counted; nothing is freed before the whole table is. Entries that readers get are borrowed from it.
  *            An iterator holds a reference of its own.
- * Failure:   only NOMEM, which leaves the table unchanged.
+ * Failure:   NOMEM (and TOOBIG for a key of a gigabyte or a value of four), which leave the table unchanged.
  */
 #ifndef LSM_MEMTABLE_MEMTABLE_H
 #define LSM_MEMTABLE_MEMTABLE_H

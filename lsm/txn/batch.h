@@ -2,7 +2,7 @@
  * batch.h - the buffered writes of one transaction: a memtable of its own whose sequence is the write's ordinal (from 1).
  *
  * Rolling back to a mark makes the ordinals after it dead: they stay in memory until the batch ends and are skipped.
- * Cursors hold a reference on the memtable, so a batch may end under them.
+ * An iterator holds a reference, so the transaction may end under it.
  *
  * Threads: one at a time.
  */

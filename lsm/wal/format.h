@@ -13,8 +13,10 @@
  *     48 16 store id
  *     64 8  zero
  *     72 8  checksum64 of bytes 0..71
+ *   Every later version keeps the magic, the version's place and this checksum: a newer file is told from a damaged one.
  *   Frames follow, each at a multiple of 8, 40 bytes of header, then payload, then zeros up to a multiple of 8:
- *     0  8  checksum64 of bytes 8..40+length, seeded with salt ^ (segment * K1) ^ (offset * K2)
+ *     0  8  checksum64 of bytes 8..40+length, seeded with salt ^ (segment * WAL_SEED_SEGMENT)
+ *           ^ (offset * WAL_SEED_OFFSET)
  *     8  4  payload length in bytes, at most WAL_PAYLOAD_MAX
  *     12 1  type (enum wal_type)
  *     13 1  flags: bit 0 = last part of its record
@@ -22,19 +24,22 @@
  *     16 8  sequence of the record
  *     24 8  synced-up-to: bytes of this segment known durable when the frame was made
  *     32 8  checksum of the previous frame of the segment; of the header for the first
- *   A record longer than WAL_PAYLOAD_MAX is split into parts with equal type and sequence; it counts only with its last.
+ *   A record may be split into parts with equal type and sequence, and is if it is longer than WAL_PAYLOAD_MAX; it counts
+ *   only with its last.
  *   The rest of the file is zeros (preallocated) or the torn remains of a frame.
  *
  * RULE OF THE TAIL
  *   The first frame that is not valid ends the log, unless a valid frame further on (any offset that is a multiple of 8)
- *   carries a synced-up-to beyond the bad offset, or the caller knows a length that was promised: then it is corruption.
+ *   carries a synced-up-to beyond the bad offset, or the caller knows that more was promised: then it is corruption. A
+ *   frame is valid if its checksum and its fields are, and if it names the frame before it (not asked of those further on).
+ *   A header of zeros, or a torn one (its checksum's bytes end in zeros where the write stopped), has not been started.
  *
  * PAYLOADS
  *   COMMIT   entries
  *   PREPARE  8 transaction id, 16 coordinator id, 1 default (1 = commit), entries
  *   OUTCOME  8 transaction id     (commit; the record's sequence is the transaction's)
  *   ABORT    8 transaction id
- *   entry    1 kind (enum entry_kind), varint key size, key, and for PUT varint value size, value
+ *   entry    head, key, and for PUT value. Head: 1 kind (enum entry_kind), varint key size, for PUT varint value size
  */
 #ifndef LSM_WAL_FORMAT_H
 #define LSM_WAL_FORMAT_H
@@ -47,6 +52,9 @@
 #define WAL_PAYLOAD_MAX  (16u << 20) /* bytes in one frame */
 #define WAL_VERSION      1
 #define WAL_PREPARE_HEAD 25 /* bytes before the entries of a PREPARE */
+#define WAL_ENTRY_HEAD   21 /* bytes at most in the head of an entry */
+#define WAL_SEED_SEGMENT 0x9e3779b97f4a7c15u
+#define WAL_SEED_OFFSET  0xc2b2ae3d27d4eb4fu
 
 enum wal_type { WAL_COMMIT = 1, WAL_PREPARE = 2, WAL_OUTCOME = 3, WAL_ABORT = 4 };
 
@@ -65,9 +73,16 @@ LSMKV_MUST_CHECK enum lsmkv_status wal_header_get(const uint8_t from[WAL_HEADER_
                                                   struct wal_header *header, uint64_t *checksum,
                                                   struct lsmkv_error *err);
 
-/* Bytes of an entry up to its value's end; and the reverse, from untrusted bytes: false if they are not an entry. */
-size_t wal_entry_head_size(const struct entry *entry);
-size_t wal_entry_head_put(uint8_t *to, const struct entry *entry); /* everything but the value's bytes and the key's */
+/* "<dir>/wal/NNNNNN.wal" in a new string (lsm_free); NULL on failure. */
+char *wal_path(const char *dir, uint64_t segment);
+
+/* Bytes of an entry in a payload: its head, then its key, then its value (none for a DELETE). */
+uint64_t wal_entry_size(const struct entry *entry);
+size_t wal_entry_head_put(uint8_t to[WAL_ENTRY_HEAD], const struct entry *entry); /* bytes written */
+/*
+ * The next entry from untrusted bytes: false, with nothing moved, if they do not start with a whole one. Key and value
+ * are borrowed; the sequence is that of the record, for the caller to set.
+ */
 bool wal_entry_get(struct reader *reader, struct entry *entry);
 
 #endif
