@@ -28,7 +28,7 @@ have_fuzzer() {
 
 find_missing() {
     missing=
-    have_tool "$CC" || missing="$missing gcc libc6-dev"
+    have_tool "${CC%% *}" || missing="$missing gcc libc6-dev"
     have_header sqlite3ext.h || missing="$missing libsqlite3-dev"
     have_header cjson/cJSON.h || missing="$missing libcjson-dev"
     have_header lz4.h || missing="$missing liblz4-dev"
