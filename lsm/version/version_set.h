@@ -80,6 +80,8 @@ void version_set_on_install(struct version_set *set, void (*installed)(void *con
 enum lsmkv_status version_set_delete_obsolete(struct version_set *set, struct lsmkv_error *err);
 bool version_set_has_obsolete(struct version_set *set);
 
+/* Poisons the set for a failure found elsewhere (the log), as an unknown outcome of a commit does. The first one stays. */
+void version_set_poison(struct version_set *set, const struct lsmkv_error *why);
 bool version_set_poisoned(const struct version_set *set, struct lsmkv_error *why); /* `why` may be NULL */
 void version_set_locks(struct version_set *set, void (*visit)(void *context, const struct mutex *mutex), void *context);
 
