@@ -4,7 +4,7 @@
  * A commit writes the level files that changed under new names, syncs them and their directory, then writes global.json
  * under a temporary name, syncs, renames and syncs the directory: the rename commits, however many levels change.
  * Every file carries "format" and a checksum of its own; a newer format is refused by name, unknown or duplicate fields,
- * trailing bytes and numbers out of range are CORRUPT. 64-bit numbers are strings, keys are hex.
+ * trailing bytes and numbers out of range are CORRUPT. 64-bit numbers are strings, keys are hex. The bytes: format.h.
  *
  * Threads:   one caller at a time (the manifest lock).
  * Failure:   a failed commit before the rename changed nothing; after a failed rename or directory sync the outcome is
@@ -21,6 +21,7 @@
 
 struct manifest_level {
     uint64_t generation;         /* of its file; 0 = the level is empty and has no file */
+    uint64_t checksum;           /* of its file, as global.json records it; set by load and commit */
     struct sstable_info *tables; /* L0: newest first; deeper: by key */
     size_t count;
 };
@@ -66,11 +67,23 @@ LSMKV_MUST_CHECK enum lsmkv_status manifest_commit(struct manifest *manifest, ui
                                                    const char *dir, bool *unknown, struct lsmkv_error *err);
 
 /*
- * Removes what no manifest names: temporary files, level files of other generations, tables that are not listed, segments
- * below first_segment. For a sole opener after a successful open, and for the background thread with what it may delete.
+ * Removes what `manifest`, the committed one, does not name: temporary files, level files of other generations, tables
+ * that are not listed, segments below first_segment. For a sole opener after a successful open, while nothing writes files.
  */
 LSMKV_MUST_CHECK enum lsmkv_status manifest_remove_orphans(const struct manifest *manifest, struct os_fs *fs,
                                                            const char *dir, struct lsmkv_error *err);
+
+/*
+ * The parts of it that are safe at the same time as commits of other threads, for what `manifest` (a committed one) does
+ * not name: segments below first_segment, counted in *removed; level files up to `generation_max`. All are tried; the
+ * status is that of the first failure.
+ */
+LSMKV_MUST_CHECK enum lsmkv_status manifest_remove_segments(const struct manifest *manifest, struct os_fs *fs,
+                                                            const char *dir, uint64_t *removed,
+                                                            struct lsmkv_error *err);
+LSMKV_MUST_CHECK enum lsmkv_status manifest_remove_level_files(const struct manifest *manifest, uint64_t generation_max,
+                                                               struct os_fs *fs, const char *dir,
+                                                               struct lsmkv_error *err);
 
 /* Highest file number in use in sst/ and wal/ of `dir`; next_file must be beyond it. */
 LSMKV_MUST_CHECK enum lsmkv_status manifest_highest_file(struct os_fs *fs, const char *dir, uint64_t *number,
