@@ -44,7 +44,6 @@ tsan_CFLAGS    := -O1 $(test_CFLAGS) -fsanitize=thread
 fuzz_CFLAGS    := -O1 $(filter-out -Werror,$(test_CFLAGS)) -fsanitize=fuzzer-no-link,address,undefined \
                   -fno-sanitize-recover=all
 VARIANTS       := release plain asan tsan fuzz
-fuzz: CC := $(CLANG)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -134,7 +133,10 @@ bench-open: $(BENCH) lsmkv.so
 FUZZ := $(FUZZ_SRC:%.c=$(BUILD)/fuzz/%)
 $(FUZZ): %: %.o $(BUILD)/fuzz/libtest.a $(BUILD)/fuzz/libext.a $(BUILD)/fuzz/liblsm.a
 	$(Q)$(CC) $(fuzz_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(TEST_LIBS)
-fuzz: $(FUZZ)
+fuzz-programs: $(FUZZ)
+fuzz:
+	@tests/support/setup.sh install fuzz
+	+@$(MAKE) --no-print-directory -j$(JOBS) CC='$(CLANG)' fuzz-programs
 	@tests/support/fuzz.sh $(FUZZ_SECONDS) $(FUZZ)
 
 # ---- Lint ----
@@ -187,5 +189,5 @@ help:
 	@echo '      install uninstall [PREFIX= DESTDIR=] clean'
 
 FORCE:
-.PHONY: all setup check test test-asan test-tsan crash stress bench bench-open bench-programs fuzz lint format check-format \
+.PHONY: all setup check test test-asan test-tsan crash stress bench bench-open bench-programs fuzz fuzz-programs lint format check-format \
     check-layers check-locks check-tidy check-cppcheck check-symbols demo install uninstall clean help FORCE

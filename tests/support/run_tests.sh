@@ -34,7 +34,7 @@ esac
 export LSMKV_TEST_SCALE=${LSMKV_TEST_SCALE-$scale} LSMKV_TEST_TIMEOUT=${LSMKV_TEST_TIMEOUT-120} logs wrapper
 
 run_one() {
-    local program=$1 log code start seconds counts word
+    local program=$1 log code start seconds counts word passed failed skipped report
     log=$logs/$(echo "${program#build/*/tests/}" | tr / -).log
     start=$(date +%s%N)
     # shellcheck disable=SC2086 # the wrapper is a command with arguments
@@ -59,9 +59,9 @@ run_one() {
     fi
     [ $code = 124 ] && echo "time limit of $LSMKV_TEST_TIMEOUT s" >>"$log"
     echo "$word $passed $failed $skipped $log" >>"$logs/results"
-    printf '%s %s (%s s, %d tests)\n' $word "$program" "$seconds" $((passed + failed + skipped))
-    [ $word = FAIL ] && tail -n 60 "$log" | sed 's/^/    /'
-    return 0
+    report=$(printf '%s %s (%s s, tests: %d)' $word "$program" "$seconds" $((passed + failed + skipped)))
+    [ $word = FAIL ] && report+=$'\n'$(tail -n 60 "$log" | sed 's/^/    /')
+    printf '%s\n' "$report"
 }
 export -f run_one
 
@@ -80,4 +80,4 @@ if [ -n "${LSMKV_TALLY-}" ]; then
 else
     echo "$passed passed, $failed failed, $skipped skipped"
 fi
-[ "$failed" = 0 ] && [ $((passed + skipped)) -gt 0 ]
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
