@@ -29,4 +29,6 @@ void sstable_info_release(struct sstable_info *info);
 /* True if [info->key_min, info->key_max] meets [lower, upper); data == NULL is unbounded. */
 bool sstable_info_overlaps(const struct sstable_info *info, struct lsmkv_slice lower, struct lsmkv_slice upper);
 
+char *sstable_path(const char *dir, uint64_t number); /* "<dir>/sst/NNNNNN.sst", by lsm_free(); NULL on failure */
+
 #endif
