@@ -83,7 +83,7 @@ static void count_call(struct fault_fs *fs, enum fault_call call, const char *pa
     fs->counts[i].calls[call]++;
 }
 
-static void wait_in_holds(struct fault_fs *fs, enum fault_call call, const char *path)
+static void wait_in_holds(struct fault_fs *fs, enum fault_call call, const char *path) LSM_REQUIRES(fs->mutex)
 {
     for (size_t i = 0; i < HOLDS_MAX; i++) {
         struct hold *hold = &fs->holds[i];
