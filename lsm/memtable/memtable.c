@@ -104,18 +104,24 @@ static struct node *next_of(struct node *node, unsigned level)
     return atomic_load_explicit(node_next(node, level), memory_order_acquire);
 }
 
+/* Where a search ends: neighbours on the lowest level, as one load of the link between them saw them. */
+struct place {
+    struct node *before;
+    struct node *after; /* NULL at the end */
+};
+
 /*
- * From `node`, which comes before `key`, down from `level` to `lowest`: the last node of the lowest level that comes
- * before `key`. `path`, if not NULL, gets the last such node of each level on the way.
+ * From `node`, which comes before `key`, down from `level` to the lowest. `path`, if not NULL, gets the last node before
+ * `key` of each level. The link must not be read again to find the node after: by then a newer version of `key` may have
+ * come in between, which a reader's sequence hides and which is before `key`.
  */
-static struct node *descend(struct node *node, unsigned level, unsigned lowest, const struct node_key *key,
-                            struct node **path)
+static struct place descend(struct node *node, unsigned level, const struct node_key *key, struct node **path)
 {
     for (;;) {
         struct node *next = next_of(node, level);
 
         /* Where the search goes if `next` is too far: fetched while the comparison waits for `next` itself. */
-        if (level > lowest)
+        if (level)
             __builtin_prefetch(atomic_load_explicit(node_next(node, level - 1), memory_order_relaxed));
         if (next && node_before(next, key)) {
             node = next;
@@ -123,8 +129,8 @@ static struct node *descend(struct node *node, unsigned level, unsigned lowest, 
         }
         if (path)
             path[level] = node;
-        if (level == lowest)
-            return node;
+        if (level == 0)
+            return (struct place){node, next};
         level--;
     }
 }
@@ -136,12 +142,12 @@ static unsigned top_level(const struct memtable *memtable)
 
 struct node *memtable_seek(const struct memtable *memtable, const struct node_key *key)
 {
-    return next_of(descend(memtable->head, top_level(memtable), 0, key, NULL), 0);
+    return descend(memtable->head, top_level(memtable), key, NULL).after;
 }
 
 struct node *memtable_seek_before(const struct memtable *memtable, const struct node_key *key)
 {
-    struct node *node = descend(memtable->head, top_level(memtable), 0, key, NULL);
+    struct node *node = descend(memtable->head, top_level(memtable), key, NULL).before;
 
     return node == memtable->head ? NULL : node;
 }
@@ -192,9 +198,9 @@ static void move_finger(struct memtable *memtable, const struct node_key *key)
     if (level == 0)
         return;
     if (level >= height)
-        descend(memtable->head, height - 1, 0, key, finger);
+        descend(memtable->head, height - 1, key, finger);
     else
-        descend(finger[level], level - 1, 0, key, finger);
+        descend(finger[level], level - 1, key, finger);
 }
 
 /* 1 plus the number of times in a row that one of four came up (xorshift64). */
