@@ -10,5 +10,5 @@ shift
 # shellcheck disable=SC2086 # the options are split on purpose
 output=$(clang-tidy --quiet "$@" -- $options 2>&1)
 code=$?
-[ $code = 0 ] || echo "$output" | grep -v 'warnings generated'
+[ $code = 0 ] || echo "$output" | grep -vE 'warnings? (and [0-9]+ errors? )?generated'
 exit $code
