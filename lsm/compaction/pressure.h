@@ -16,6 +16,7 @@
 struct pressure {
     double value;
     const char *cause; /* a literal: "immutable memtables", "L0 tables", "compaction debt" */
+    bool by_flush;     /* a flush relieves it; a compaction otherwise */
 };
 
 struct pressure pressure_of(const struct lsmkv_options *options, const struct super_version *super_version);

@@ -8,6 +8,7 @@
 #define LSM_COMPACTION_RUN_H
 
 #include "compaction/pick.h"
+#include "compaction/limit.h"
 #include "version/version_set.h"
 
 /* What background work needs to know of its store; constant after open. */
@@ -25,7 +26,10 @@ struct background {
     void *hook_context;
     void (*log)(void *context, enum lsmkv_status status, const char *message); /* may be NULL */
     void *log_context;
+    /* Set by the scheduler, shared by all its work. NULL: never stopped, not limited, not told. */
     const _Atomic bool *stopping; /* work in hand ends with INTERRUPTED, leaving no file behind */
+    struct rate_limiter *limiter; /* what compactions may write: options->rate_limit */
+    _Atomic uint64_t *progress;   /* rises while work advances: tells slow work from stuck work */
 };
 
 /* The new tables of one piece of work: on failure their files are removed. */
@@ -34,6 +38,8 @@ struct outputs {
     size_t count;
 };
 void outputs_release(struct outputs *outputs);
+/* Releases them and removes their files. Not after a commit whose outcome is unknown: a manifest may name them. */
+void outputs_discard(const struct background *background, struct outputs *outputs);
 
 /* Writes one frozen memtable as L0 table(s); dropped ids are left out, so there may be none. Installs nothing. */
 LSMKV_MUST_CHECK enum lsmkv_status flush_run(const struct background *background, struct memtable *memtable,
@@ -44,7 +50,10 @@ LSMKV_MUST_CHECK enum lsmkv_status compaction_run(const struct background *backg
                                                   const struct compaction *compaction, const struct version *version,
                                                   struct outputs *outputs, struct lsmkv_error *err);
 
-/* The codec of tables in `level`, AUTO resolved: none in L0 and L1, LZ4 below, Zstd in the deepest level with tables. */
+/*
+ * The codec of tables in `level`, AUTO resolved: none in L0 and L1, LZ4 below, Zstd in the deepest level with tables.
+ * `version` may be NULL for L0.
+ */
 enum lsmkv_compression compression_of_level(const struct lsmkv_options *options, const struct version *version,
                                             unsigned level);
 

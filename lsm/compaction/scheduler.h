@@ -23,7 +23,10 @@ LSMKV_MUST_CHECK enum lsmkv_status scheduler_new(struct scheduler **scheduler, s
 /* Takes no new work, waits for the step in hand, joins, frees. NULL is fine. */
 void scheduler_free(struct scheduler *scheduler);
 
-void scheduler_wake(struct scheduler *scheduler); /* after a rotation, and when a table was dropped */
+/* After a rotation, when a table was dropped, and when the last reader of obsolete files may be gone. */
+void scheduler_wake(struct scheduler *scheduler);
+/* Forgets back-off: work that failed is tried again at once. */
+void scheduler_retry(struct scheduler *scheduler);
 
 /* Waits until every memtable that was immutable at the call is installed; the job's failure if one fails meanwhile. */
 LSMKV_MUST_CHECK enum lsmkv_status scheduler_wait_flushed(struct scheduler *scheduler, struct lsmkv_error *err);
