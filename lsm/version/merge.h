@@ -11,4 +11,7 @@
 LSMKV_MUST_CHECK enum lsmkv_status merge_iter_new(struct iter **it, struct iter **children, size_t count,
                                                   struct lsmkv_error *err);
 
+/* `release(owner)` is called when the iterator is freed, after its children: for what they are borrowed from. */
+void merge_iter_on_free(struct iter *it, void (*release)(void *owner), void *owner);
+
 #endif

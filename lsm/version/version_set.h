@@ -80,6 +80,9 @@ void version_set_on_install(struct version_set *set, void (*installed)(void *con
 enum lsmkv_status version_set_delete_obsolete(struct version_set *set, struct lsmkv_error *err);
 bool version_set_has_obsolete(struct version_set *set);
 
+/* Removes every file that the manifest does not name. At open, before anything writes files. */
+LSMKV_MUST_CHECK enum lsmkv_status version_set_remove_orphans(struct version_set *set, struct lsmkv_error *err);
+
 /* Poisons the set for a failure found elsewhere (the log), as an unknown outcome of a commit does. The first one stays. */
 void version_set_poison(struct version_set *set, const struct lsmkv_error *why);
 bool version_set_poisoned(const struct version_set *set, struct lsmkv_error *why); /* `why` may be NULL */
