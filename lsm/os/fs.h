@@ -113,8 +113,8 @@ void os_memory_fs_free(struct os_fs *fs); /* all its files must be closed */
 #define os_fs_remove_dir(fs, path, err)         ((fs)->ops->remove_dir((fs), (path), (err)))
 #define os_fs_sync_dir(fs, path, err)           ((fs)->ops->sync_dir((fs), (path), (err)))
 #define os_fs_list(fs, path, visit, ctx, err)   ((fs)->ops->list((fs), (path), (visit), (ctx), (err)))
-#define os_fs_lock(fs, path, lock, err)         ((fs)->ops->lock((fs), (path), (lock), (err)))
-#define os_fs_unlock(fs, lock)                  ((fs)->ops->unlock((fs), (lock)))
+#define os_fs_lock(fs, path, out, err)          ((fs)->ops->lock((fs), (path), (out), (err)))
+#define os_fs_unlock(fs, held)                  ((fs)->ops->unlock((fs), (held)))
 
 /* "<dir>/<name>" in a new string (lsm_free), printf-style name; NULL on failure. */
 char *os_path(const char *dir, const char *format, ...) __attribute__((format(printf, 2, 3)));
