@@ -114,22 +114,25 @@ static enum lsmkv_status file_allocate(struct os_file *base, uint64_t size, stru
     struct posix_file *file = (struct posix_file *)base;
     enum lsmkv_status status;
     uint64_t present;
-    int failed;
+    int error;
 
-    if (size == 0)
-        return LSMKV_OK;
-    do {
-        failed = fallocate(file->fd, 0, 0, (off_t)size);
-    } while (failed && errno == EINTR);
-    if (!failed)
-        return LSMKV_OK;
-    if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)
-        return fail_errno(err, base->path, "fallocate", errno);
-    /* The file system cannot reserve. Extending still spares the sync of a new size with each append. */
     status = file_size(base, &present, err);
-    if (status || present >= size)
+    if (status || size == 0)
         return status;
-    return ftruncate(file->fd, (off_t)size) ? fail_errno(err, base->path, "ftruncate", errno) : LSMKV_OK;
+    do {
+        error = fallocate(file->fd, 0, 0, (off_t)size) ? errno : 0;
+    } while (error == EINTR);
+    if (!error)
+        return LSMKV_OK;
+    if (error != EOPNOTSUPP && error != ENOSYS && error != EINVAL) {
+        /* Some file systems keep what they could reserve, and with it the last free block of the disk. */
+        (void)!ftruncate(file->fd, (off_t)present);
+        return fail_errno(err, base->path, "fallocate", error);
+    }
+    /* The file system cannot reserve. Extending still spares the sync of a new size with each append. */
+    if (present < size && ftruncate(file->fd, (off_t)size))
+        return fail_errno(err, base->path, "ftruncate", errno);
+    return LSMKV_OK;
 }
 
 static enum lsmkv_status file_map(struct os_file *base, uint64_t size, const uint8_t **map, struct lsmkv_error *err)
