@@ -1,0 +1,206 @@
+/*
+ * cursor.c - rows in key order, between bounds, both ways: the merged entries of batch and snapshot without tombstones.
+ *
+ * A cursor holds references on all that it reads, so it outlives the transaction that it was opened in.
+ */
+#include <assert.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "store/store.h"
+
+struct lsmkv_cursor {
+    struct lsmkv_session *session; /* for its counts */
+    struct iter *it;
+    const struct super_version *reads; /* what `it` holds; only compared */
+    struct lsmkv_buf lower, upper;     /* bounds, if bounded */
+    bool has_lower, has_upper;
+    bool valid;
+};
+
+static enum lsmkv_status copy_bound(struct lsmkv_slice bound, struct lsmkv_buf *copy, bool *has,
+                                    struct lsmkv_error *err)
+{
+    *has = bound.data != NULL;
+    return *has ? buf_set(copy, bound, err) : LSMKV_OK;
+}
+
+/* The merged iterator over what `session` sees. */
+static enum lsmkv_status open_iter(struct lsmkv_cursor *cursor, struct lsmkv_slice lower, struct lsmkv_slice upper,
+                                   struct lsmkv_error *err)
+{
+    struct lsmkv_session *session = cursor->session;
+    struct snapshot snapshot = session->snapshot;
+    struct iter *overlay = NULL;
+    enum lsmkv_status status = LSMKV_OK;
+
+    if (session->batch)
+        status = batch_iter_new(&overlay, session->batch, batch_mark(session->batch), err);
+    if (status)
+        return status;
+    if (session->state == LSMKV_SESSION_IDLE)
+        snapshot = snapshot_take(session);
+    status = super_version_iter_new(&cursor->it, snapshot.super_version, snapshot.sequence, overlay, lower, upper, err);
+    cursor->reads = snapshot.super_version;
+    if (session->state == LSMKV_SESSION_IDLE)
+        snapshot_give(session, &snapshot);
+    return status;
+}
+
+enum lsmkv_status lsmkv_cursor_open(struct lsmkv_cursor **cursor, struct lsmkv_session *session,
+                                    struct lsmkv_slice lower, struct lsmkv_slice upper, struct lsmkv_error *err)
+{
+    struct lsmkv_cursor *made;
+    enum lsmkv_status status = store_check_process(session->store, err);
+
+    if (status)
+        return status;
+    made = lsm_calloc(1, sizeof(*made));
+    if (!made)
+        return lsmkv_fail_nomem(err);
+    made->session = session;
+    status = copy_bound(lower, &made->lower, &made->has_lower, err);
+    if (!status)
+        status = copy_bound(upper, &made->upper, &made->has_upper, err);
+    if (!status)
+        status = open_iter(made, lower, upper, err);
+    if (status) {
+        lsmkv_cursor_close(made);
+        return status;
+    }
+    count_one(&session->counts.cursors);
+    *cursor = made;
+    return LSMKV_OK;
+}
+
+void lsmkv_cursor_close(struct lsmkv_cursor *cursor)
+{
+    if (!cursor)
+        return;
+    if (cursor->it) {
+        iter_free(cursor->it);
+        store_reader_gone(cursor->session->store, cursor->reads);
+    }
+    lsmkv_buf_release(&cursor->lower);
+    lsmkv_buf_release(&cursor->upper);
+    lsm_free(cursor);
+}
+
+/* ---- Settling on a row after a move ---- */
+
+static bool at_tombstone(const struct lsmkv_cursor *cursor)
+{
+    return iter_valid(cursor->it) && iter_entry(cursor->it)->kind == ENTRY_DELETE;
+}
+
+/* Below the upper bound. */
+static bool before_end(const struct lsmkv_cursor *cursor)
+{
+    return !cursor->has_upper || slice_compare(iter_entry(cursor->it)->key, slice_of_buf(&cursor->upper)) < 0;
+}
+
+/* At or above the lower bound. */
+static bool after_start(const struct lsmkv_cursor *cursor)
+{
+    return !cursor->has_lower || slice_compare(iter_entry(cursor->it)->key, slice_of_buf(&cursor->lower)) >= 0;
+}
+
+static void settle(struct lsmkv_cursor *cursor, bool in_bounds)
+{
+    cursor->valid = in_bounds;
+    if (in_bounds)
+        count_one(&cursor->session->counts.cursor_rows);
+}
+
+/* Passes tombstones, not beyond the bound: there may be many there. */
+static enum lsmkv_status settle_forward(struct lsmkv_cursor *cursor, enum lsmkv_status moved, struct lsmkv_error *err)
+{
+    cursor->valid = false;
+    while (!moved && at_tombstone(cursor) && before_end(cursor))
+        moved = iter_next(cursor->it, err);
+    if (!moved)
+        settle(cursor, iter_valid(cursor->it) && before_end(cursor));
+    return moved;
+}
+
+static enum lsmkv_status settle_backward(struct lsmkv_cursor *cursor, enum lsmkv_status moved, struct lsmkv_error *err)
+{
+    cursor->valid = false;
+    while (!moved && at_tombstone(cursor) && after_start(cursor))
+        moved = iter_prev(cursor->it, err);
+    if (!moved)
+        settle(cursor, iter_valid(cursor->it) && after_start(cursor));
+    return moved;
+}
+
+/* ---- Moves ---- */
+
+enum lsmkv_status lsmkv_cursor_first(struct lsmkv_cursor *cursor, struct lsmkv_error *err)
+{
+    enum lsmkv_status status;
+
+    if (cursor->has_lower)
+        status = iter_seek(cursor->it, slice_of_buf(&cursor->lower), err);
+    else
+        status = iter_first(cursor->it, err);
+    return settle_forward(cursor, status, err);
+}
+
+enum lsmkv_status lsmkv_cursor_last(struct lsmkv_cursor *cursor, struct lsmkv_error *err)
+{
+    enum lsmkv_status status;
+
+    if (!cursor->has_upper) {
+        status = iter_last(cursor->it, err);
+    } else {
+        status = iter_seek_for_prev(cursor->it, slice_of_buf(&cursor->upper), err);
+        if (!status && iter_valid(cursor->it) && !before_end(cursor))
+            status = iter_prev(cursor->it, err); /* at the bound itself, which is exclusive */
+    }
+    return settle_backward(cursor, status, err);
+}
+
+enum lsmkv_status lsmkv_cursor_seek(struct lsmkv_cursor *cursor, struct lsmkv_slice key, struct lsmkv_error *err)
+{
+    enum lsmkv_status status;
+
+    if (cursor->has_lower && slice_compare(key, slice_of_buf(&cursor->lower)) < 0)
+        key = slice_of_buf(&cursor->lower);
+    status = iter_seek(cursor->it, key, err);
+    return settle_forward(cursor, status, err);
+}
+
+enum lsmkv_status lsmkv_cursor_next(struct lsmkv_cursor *cursor, struct lsmkv_error *err)
+{
+    enum lsmkv_status status;
+
+    assert(cursor->valid);
+    status = iter_next(cursor->it, err);
+    return settle_forward(cursor, status, err);
+}
+
+enum lsmkv_status lsmkv_cursor_prev(struct lsmkv_cursor *cursor, struct lsmkv_error *err)
+{
+    enum lsmkv_status status;
+
+    assert(cursor->valid);
+    status = iter_prev(cursor->it, err);
+    return settle_backward(cursor, status, err);
+}
+
+bool lsmkv_cursor_valid(const struct lsmkv_cursor *cursor)
+{
+    return cursor->valid;
+}
+
+struct lsmkv_slice lsmkv_cursor_key(const struct lsmkv_cursor *cursor)
+{
+    assert(cursor->valid);
+    return iter_entry(cursor->it)->key;
+}
+
+struct lsmkv_slice lsmkv_cursor_value(const struct lsmkv_cursor *cursor)
+{
+    assert(cursor->valid);
+    return iter_entry(cursor->it)->value;
+}
