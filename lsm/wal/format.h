@@ -22,7 +22,7 @@
  *     13 1  flags: bit 0 = last part of its record
  *     14 2  zero
  *     16 8  sequence of the record
- *     24 8  synced-up-to: bytes of this segment known durable when the frame was made
+ *     24 8  synced-up-to: bytes of this segment known durable when the frame was made; at most its record's offset
  *     32 8  checksum of the previous frame of the segment; of the header for the first
  *   A record may be split into parts with equal type and sequence, and is if it is longer than WAL_PAYLOAD_MAX; it counts
  *   only with its last.

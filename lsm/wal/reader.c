@@ -168,6 +168,10 @@ static enum lsmkv_status take_frame(struct replay *replay, const struct wal_fram
         return lsmkv_fail(err, LSMKV_CORRUPT, "%s: the frame at offset %" PRIu64 " does not continue its record",
                           replay->path, replay->offset);
     }
+    /* Or it could pass for proof of damage once a later log has overwritten the start of its record. */
+    if (frame->synced > record->offset)
+        return lsmkv_fail(err, LSMKV_CORRUPT, "%s: the frame at offset %" PRIu64 " claims that itself was durable",
+                          replay->path, replay->offset);
     record->payload = payload;
     if (!first || !frame->last) {
         status = buf_append(&replay->joined, payload.data, payload.size, err);

@@ -394,6 +394,22 @@ static void wal_replay_refuses_a_part_of_another_record(void **state)
     }
 }
 
+static void wal_replay_refuses_a_frame_that_claims_to_be_durable_itself(void **state)
+{
+    const struct wal_frame frame = {.type = WAL_COMMIT, .last = true, .sequence = 8, .synced = 81};
+    struct segment segment;
+    uint64_t at, previous;
+
+    (void)state;
+    setup(&segment, NULL, 0, true);
+    assert_replays(&segment, 0, true);
+    at = segment.length;
+    previous = segment.end.previous;
+    forge(&segment, &at, &previous, frame);
+    assert_fails(replay(&segment, 0), LSMKV_CORRUPT, &err, "offset 80");
+    teardown(&segment);
+}
+
 static void wal_replay_follows_the_chain_of_checksums(void **state)
 {
     const struct wal_frame frame = {.type = WAL_COMMIT, .last = true, .sequence = 8};
@@ -563,6 +579,7 @@ int main(void)
         cmocka_unit_test(wal_replay_tells_a_damaged_header_from_a_torn_one),
         cmocka_unit_test(wal_replay_refuses_the_header_of_another_segment),
         cmocka_unit_test(wal_replay_refuses_a_part_of_another_record),
+        cmocka_unit_test(wal_replay_refuses_a_frame_that_claims_to_be_durable_itself),
         cmocka_unit_test(wal_replay_follows_the_chain_of_checksums),
         cmocka_unit_test(wal_replay_gives_up_on_a_tail_that_is_all_false_frames),
         cmocka_unit_test(wal_replay_survives_random_damage_with_right_records_only),
