@@ -105,6 +105,10 @@ void scheduler_job_ended(struct scheduler *scheduler, enum job_kind kind, enum l
     bool change = false;
     uint64_t times = 0;
 
+    if (status && status != LSMKV_INTERRUPTED && kind == JOB_FLUSH)
+        counter_add(background->counters, flush_failures, 1);
+    else if (status && status != LSMKV_INTERRUPTED)
+        counter_add(background->counters, compaction_failures, 1);
     mutex_lock(&scheduler->mutex);
     if (status != LSMKV_INTERRUPTED)
         change = record(&scheduler->failures[kind], status, err, &times);
@@ -114,11 +118,6 @@ void scheduler_job_ended(struct scheduler *scheduler, enum job_kind kind, enum l
     scheduler_notify(scheduler);
     mutex_unlock(&scheduler->mutex);
     super_version_unref(super_version);
-
-    if (status && status != LSMKV_INTERRUPTED && kind == JOB_FLUSH)
-        counter_add(background->counters, flush_failures, 1);
-    else if (status && status != LSMKV_INTERRUPTED)
-        counter_add(background->counters, compaction_failures, 1);
     if (change)
         log_change(background, kind, status, err->message, times, poisoned);
 }
@@ -261,10 +260,16 @@ bool scheduler_wait_idle(struct scheduler *scheduler, uint64_t timeout_ms)
     return idle;
 }
 
-static bool is_immutable(const struct super_version *super_version, const struct memtable *memtable)
+/* True until the memtable has left the read set and whoever installed it has counted that. */
+static bool is_unflushed(const struct scheduler *scheduler, const struct super_version *super_version,
+                         const struct memtable *memtable) LSM_REQUIRES(scheduler->mutex)
 {
     for (size_t i = 0; i < super_version->immutable_count; i++) {
         if (super_version->immutables[i] == memtable)
+            return true;
+    }
+    for (const struct flush_job *job = scheduler->flushes; job; job = job->next) {
+        if (job->memtable == memtable)
             return true;
     }
     return false;
@@ -281,7 +286,7 @@ static enum lsmkv_status wait_installed(struct scheduler *scheduler, const struc
     for (;;) {
         const struct job_failure *failure = &scheduler->failures[JOB_FLUSH];
         struct super_version *current = scheduler_look(scheduler);
-        bool waiting = is_immutable(current, newest);
+        bool waiting = is_unflushed(scheduler, current, newest);
 
         super_version_unref(current);
         if (!waiting)
