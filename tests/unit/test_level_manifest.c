@@ -280,6 +280,8 @@ static void level_manifest_commit_that_fails_before_the_rename_changes_nothing(v
 
     commit_sample(&manifest, fs);
     for (size_t i = 0; i < 2; i++) {
+        size_t files = file_count(fs, "manifest");
+
         for (uint64_t nth = 1;; nth++) {
             struct fault_rule rule = {FAULT_ANY & ~FAULT_BIT(FAULT_RENAME), NULL, nth, false, statuses[i], FAULT_HALF};
             enum lsmkv_status status;
@@ -300,6 +302,8 @@ static void level_manifest_commit_that_fails_before_the_rename_changes_nothing(v
             assert_true(next.generation == manifest.generation);
             assert_true(next.levels[5].generation == 0);
             assert_true(next.levels[0].generation == manifest.levels[0].generation);
+            assert_int_equal(file_count(fs, "manifest"), files);
+            assert_false(file_exists(fs, "global.json.tmp"));
             manifest_release(&next);
             assert_loads_as(&manifest, fs);
         }

@@ -1,0 +1,41 @@
+/*
+ * version_fixture.h - what tests of versions share: a store's directories in memory, real tables made from a line of text,
+ * memtables, iterators as text. All fail the running test on an unexpected outcome.
+ *
+ * Entries are written as words "key=value" or "key" (a tombstone), separated by blanks: "a=1 b c=3".
+ */
+#ifndef TESTS_UNIT_VERSION_FIXTURE_H
+#define TESTS_UNIT_VERSION_FIXTURE_H
+
+#include "manifest_fixture.h"
+
+#include "base/counters.h"
+#include "memtable/memtable.h"
+#include "sstable/table.h"
+#include "version/version_set.h"
+
+struct store_parts {
+    struct os_fs *memory; /* ours */
+    struct os_fs *fs;     /* what the parts use: `memory`, or a file system around it */
+    struct counters counters;
+    struct table_cache *cache;
+    struct manifest manifest;
+    struct version_set *set;
+};
+
+/* `around` (NULL = none) is given the file system in memory and returns the one to use. */
+void parts_open(struct store_parts *parts, struct os_fs *(*around)(struct os_fs *memory, void *context), void *context);
+void parts_open_set(struct store_parts *parts); /* commits and opens an empty store */
+void parts_close(struct store_parts *parts);
+
+/* A table of these entries, each with `sequence`. The caller owns the reference. */
+struct table *parts_table(struct store_parts *parts, uint64_t number, uint64_t sequence, const char *words);
+struct memtable *parts_memtable(uint64_t segment, uint64_t sequence, const char *words);
+void memtable_add_words(struct memtable *memtable, uint64_t sequence, const char *words);
+
+/* What the iterator yields forward, or backward, as words. The string lasts until the next call. */
+const char *iter_words(struct iter *it, bool backward);
+
+struct lsmkv_slice key_of(const char *text);
+
+#endif
