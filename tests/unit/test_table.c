@@ -47,7 +47,7 @@ static void check_table(struct world *world, const struct sstable_params *params
 
 static void check_tables_of_every_kind(const struct world_options *options)
 {
-    static const size_t counts[] = {1, 2, 17, 100, 1000};
+    const size_t counts[] = {1, 2, 17, 100, test_scaled(1000)};
     static const struct sstable_params kinds[] = {
         {64, 10, LSMKV_COMPRESSION_NONE},   {1024, 0, LSMKV_COMPRESSION_NONE}, {65536, 1, LSMKV_COMPRESSION_NONE},
         {512, 10, LSMKV_COMPRESSION_LZ4},   {16384, 5, LSMKV_COMPRESSION_LZ4}, {512, 0, LSMKV_COMPRESSION_ZSTD},
@@ -94,7 +94,7 @@ static void table_round_trips_without_a_cache(void **state)
 /* Values larger than block, cache and write buffer; keys up to the limit. */
 static void table_holds_huge_entries(void **state)
 {
-    static const enum lsmkv_compression codecs[] = {LSMKV_COMPRESSION_NONE, LSMKV_COMPRESSION_LZ4,
+    static const enum lsmkv_compression codecs[] = {LSMKV_COMPRESSION_LZ4, LSMKV_COMPRESSION_NONE,
                                                     LSMKV_COMPRESSION_ZSTD};
     size_t value_size = 3 << 20;
     uint8_t *bytes = malloc(value_size);
@@ -116,7 +116,7 @@ static void table_holds_huge_entries(void **state)
     dataset_add(&dataset, slice_of(bytes, LSMKV_KEY_MAX), slice_of(bytes, 1), UINT64_MAX, ENTRY_PUT);
     dataset_sort(&dataset);
     world_open(&world, &mapped);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < test_scaled(3); i++) {
         struct sstable_params params = {4096, 10, codecs[i]};
 
         check_table(&world, &params, &dataset, i + 1, &random);
