@@ -99,7 +99,6 @@ enum lsmkv_status compaction_execute(struct scheduler *scheduler, struct compact
     scheduler->compacting--;
     /* A compaction that began before a table was dropped may have kept its keys, or a claim on what can be discarded. */
     scheduler->look_for_dropped = scheduler->look_for_dropped || (background->dropped && !status);
-    scheduler->delete_wanted = scheduler->delete_wanted || !status;
     mutex_unlock(&scheduler->mutex);
     scheduler_job_ended(scheduler, JOB_COMPACTION, status, &local);
     if (status) {
@@ -153,20 +152,20 @@ static void discard_dropped(struct scheduler *scheduler)
     enum lsmkv_status status = find_dropped(scheduler->background, super_version->version, &ids, &count, &err);
 
     super_version_unref(super_version);
-    super_version = NULL;
     mutex_lock(&scheduler->mutex);
     if (!status && count) {
         super_version = scheduler_look(scheduler);
-        version = super_version->version;
-        status = pick_dropped(&compaction, version, ids, count, &err);
+        status = pick_dropped(&compaction, super_version->version, ids, count, &err);
+        if (compaction) {
+            version = super_version->version;
+            version_ref(version);
+        }
+        scheduler_looked(scheduler, super_version);
     }
-    if (compaction)
-        version_ref(version); /* and `compacting` keeps counting what this step was counted as */
-    else
-        scheduler->compacting--;
+    scheduler->compacting -= !compaction; /* otherwise it keeps counting what this step was counted as */
+    scheduler_note_obsolete(scheduler);
     scheduler_notify(scheduler);
     mutex_unlock(&scheduler->mutex);
-    super_version_unref(super_version);
     lsm_free(ids);
     if (compaction)
         (void)compaction_execute(scheduler, compaction, version, NULL);
@@ -203,7 +202,7 @@ static void collect_due(struct scheduler *scheduler, struct step *step, uint64_t
         version_ref(step->version);
         scheduler->compacting++;
     }
-    super_version_unref(super_version);
+    scheduler_looked(scheduler, super_version);
 }
 
 /* Waits for something to do. */

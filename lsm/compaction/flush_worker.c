@@ -129,7 +129,7 @@ static bool collect(struct scheduler *scheduler, struct flush_step *step, enum l
             if (!*status && !step->count)
                 *status = collect_build(scheduler, super_version, step, err);
         }
-        super_version_unref(super_version);
+        scheduler_looked(scheduler, super_version);
         if (stopping || *status || step->count || step->build)
             break;
         scheduler_wait_work(scheduler, wake_at);
@@ -203,13 +203,10 @@ static void install(struct scheduler *scheduler, struct flush_job **jobs, size_t
     enum lsmkv_status status = commit(background, jobs, count, &err);
     bool keep_files = !status || version_set_poisoned(background->versions, NULL);
 
-    if (!status)
-        counter_add(background->counters, flushes, count);
     mutex_lock(&scheduler->mutex);
     for (size_t i = 0; i < count; i++)
         unlink_job(scheduler, jobs[i]);
     scheduler->installing = false;
-    scheduler->delete_wanted = scheduler->delete_wanted || !status;
     mutex_unlock(&scheduler->mutex);
     for (size_t i = 0; i < count; i++)
         free_job(background, jobs[i], keep_files);

@@ -74,7 +74,7 @@ static struct pressure look(struct scheduler *scheduler) LSM_REQUIRES(scheduler-
     bool ends =
         super_version->immutable_count || scheduler->compacting || compaction_due(options, super_version->version);
 
-    super_version_unref(super_version);
+    scheduler_looked(scheduler, super_version);
     assert(pressure.value < 1 || ends); /* a stop that no work would end */
     (void)ends;
     return pressure;

@@ -65,8 +65,12 @@ struct scheduler {
 
 /* ---- scheduler.c ---- */
 
-/* The current super-version with a reference; the caller drops it, best without the lock. Brings `pressure` up to date. */
+/* The current super-version, until scheduler_looked(). Brings `pressure` up to date. */
 struct super_version *scheduler_look(struct scheduler *scheduler) LSM_REQUIRES(scheduler->mutex);
+void scheduler_looked(struct scheduler *scheduler, struct super_version *super_version) LSM_REQUIRES(scheduler->mutex);
+
+/* For who has dropped a reference that may have been the last one on obsolete files: has them deleted. */
+void scheduler_note_obsolete(struct scheduler *scheduler) LSM_REQUIRES(scheduler->mutex);
 
 /* Something that others may wait for has happened. */
 void scheduler_notify(struct scheduler *scheduler) LSM_REQUIRES(scheduler->mutex);

@@ -103,7 +103,7 @@ static enum lsmkv_status collect(struct scheduler *scheduler, unsigned level, st
             version_ref(*version);
             scheduler->compacting++;
         }
-        super_version_unref(super_version);
+        scheduler_looked(scheduler, super_version);
         scheduler->manual_blocked = blocked && !status;
         if (scheduler->manual_blocked)
             condvar_wait(&scheduler->changed, &scheduler->mutex);
@@ -156,6 +156,7 @@ static void leave(struct scheduler *scheduler)
 {
     mutex_lock(&scheduler->mutex);
     scheduler->manual = false;
+    scheduler_note_obsolete(scheduler);
     scheduler_notify(scheduler);
     mutex_unlock(&scheduler->mutex);
 }

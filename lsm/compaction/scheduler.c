@@ -29,6 +29,20 @@ struct super_version *scheduler_look(struct scheduler *scheduler)
     return super_version;
 }
 
+void scheduler_note_obsolete(struct scheduler *scheduler)
+{
+    if (scheduler->delete_wanted || !version_set_has_obsolete(scheduler->background->versions))
+        return;
+    scheduler->delete_wanted = true;
+    condvar_broadcast(&scheduler->work);
+}
+
+void scheduler_looked(struct scheduler *scheduler, struct super_version *super_version)
+{
+    super_version_unref(super_version);
+    scheduler_note_obsolete(scheduler);
+}
+
 void scheduler_notify(struct scheduler *scheduler)
 {
     scheduler->changes++;
@@ -101,7 +115,6 @@ void scheduler_job_ended(struct scheduler *scheduler, enum job_kind kind, enum l
 {
     const struct background *background = scheduler->background;
     bool poisoned = status && version_set_poisoned(background->versions, NULL);
-    struct super_version *super_version;
     bool change = false;
     uint64_t times = 0;
 
@@ -114,10 +127,9 @@ void scheduler_job_ended(struct scheduler *scheduler, enum job_kind kind, enum l
         change = record(&scheduler->failures[kind], status, err, &times);
     scheduler->poisoned = scheduler->poisoned || poisoned;
     scheduler->installs += !status;
-    super_version = scheduler_look(scheduler);
+    scheduler_looked(scheduler, scheduler_look(scheduler));
     scheduler_notify(scheduler);
     mutex_unlock(&scheduler->mutex);
-    super_version_unref(super_version);
     if (change)
         log_change(background, kind, status, err->message, times, poisoned);
 }
@@ -198,15 +210,11 @@ void scheduler_delete_obsolete(struct scheduler *scheduler)
 
 void scheduler_wake(struct scheduler *scheduler)
 {
-    struct super_version *super_version;
-
     mutex_lock(&scheduler->mutex);
     scheduler->look_for_dropped = scheduler->background->dropped != NULL;
-    scheduler->delete_wanted = true;
-    super_version = scheduler_look(scheduler);
+    scheduler_looked(scheduler, scheduler_look(scheduler));
     condvar_broadcast(&scheduler->work);
     mutex_unlock(&scheduler->mutex);
-    super_version_unref(super_version);
 }
 
 void scheduler_retry(struct scheduler *scheduler)
@@ -233,8 +241,8 @@ bool scheduler_compacting(struct scheduler *scheduler)
     mutex_lock(&scheduler->mutex);
     super_version = scheduler_look(scheduler);
     compacting = is_compacting(scheduler, super_version);
+    scheduler_looked(scheduler, super_version);
     mutex_unlock(&scheduler->mutex);
-    super_version_unref(super_version);
     return compacting;
 }
 
@@ -249,9 +257,9 @@ bool scheduler_wait_idle(struct scheduler *scheduler, uint64_t timeout_ms)
     while (!scheduler->poisoned) {
         struct super_version *super_version = scheduler_look(scheduler);
 
-        idle = !is_compacting(scheduler, super_version) && !scheduler->flushes && !super_version->immutable_count &&
-               !scheduler->deleting && !scheduler->delete_wanted;
-        super_version_unref(super_version);
+        idle = !is_compacting(scheduler, super_version) && !scheduler->flushes && !super_version->immutable_count;
+        scheduler_looked(scheduler, super_version);
+        idle = idle && !scheduler->deleting && !scheduler->delete_wanted;
         if (idle || !in_time || atomic_load_explicit(&scheduler->stopping, memory_order_relaxed))
             break;
         in_time = condvar_wait_until(&scheduler->changed, &scheduler->mutex, deadline);
@@ -288,7 +296,7 @@ static enum lsmkv_status wait_installed(struct scheduler *scheduler, const struc
         struct super_version *current = scheduler_look(scheduler);
         bool waiting = is_unflushed(scheduler, current, newest);
 
-        super_version_unref(current);
+        scheduler_looked(scheduler, current);
         if (!waiting)
             break;
         status = scheduler_check(scheduler, err);
@@ -315,7 +323,9 @@ enum lsmkv_status scheduler_wait_flushed(struct scheduler *scheduler, struct lsm
         scheduler_retry(scheduler);
         status = wait_installed(scheduler, super_version, failures_before, err);
     }
-    super_version_unref(super_version);
+    mutex_lock(&scheduler->mutex);
+    scheduler_looked(scheduler, super_version);
+    mutex_unlock(&scheduler->mutex);
     return status;
 }
 
