@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "sstable/reader.h"
 #include "support/fault_fs.h"
+#include "support/sim_fs.h"
 #include "table_fixture.h"
 
 static struct lsmkv_error err;
@@ -363,6 +364,38 @@ static enum lsmkv_status try_build(struct os_fs *fs, const char *dir, enum lsmkv
     return status;
 }
 
+static void finished_table_survives_a_power_cut(void **state)
+{
+    uint64_t random = test_seed();
+    struct dataset dataset = dataset_random(3000, 100, &random);
+    struct sim_fs *disk = sim_fs_new(), *after;
+    struct sstable_info info = SSTABLE_INFO_INIT;
+    struct counters counters;
+    struct table_cache *cache;
+    struct table *table;
+
+    (void)state;
+    memset(&counters, 0, sizeof(counters));
+    assert_non_null(disk);
+    assert_ok(os_fs_make_dir(sim_fs_os(disk), "store", &err), &err);
+    assert_ok(os_fs_make_dir(sim_fs_os(disk), "store/sst", &err), &err);
+    assert_ok(os_fs_sync_dir(sim_fs_os(disk), "", &err), &err);
+    assert_ok(os_fs_sync_dir(sim_fs_os(disk), "store", &err), &err);
+    assert_ok(try_build(sim_fs_os(disk), "store", LSMKV_COMPRESSION_NONE, &dataset, &info), &err);
+    assert_ok(os_fs_sync_dir(sim_fs_os(disk), "store/sst", &err), &err);
+    after = sim_fs_crash(disk, SIM_DROP_UNSYNCED, 1);
+    assert_non_null(after);
+    assert_ok(table_cache_new(&cache, sim_fs_os(after), "store", 1, 1 << 20, LSMKV_IO_PREAD, &counters, &err), &err);
+    assert_ok(table_new(&table, cache, &info, &err), &err);
+    check_walks(table, &dataset, true);
+    table_unref(table);
+    table_cache_free(cache);
+    sim_fs_free(after);
+    sim_fs_free(disk);
+    sstable_info_release(&info);
+    dataset_release(&dataset);
+}
+
 /* The disk fails at the first, second ... call: each failure is told as it is, and no file is left. */
 static void failed_write_sync_or_close_leaves_no_file(void **state)
 {
@@ -449,6 +482,7 @@ int main(void)
         cmocka_unit_test(builder_refuses_keys_that_do_not_rise_across_blocks),
         cmocka_unit_test(builder_leaves_a_file_alone_that_is_already_there),
         cmocka_unit_test(unfinished_file_is_removed),
+        cmocka_unit_test(finished_table_survives_a_power_cut),
         cmocka_unit_test(failed_write_sync_or_close_leaves_no_file),
         cmocka_unit_test(failed_allocation_leaves_no_file),
     };
