@@ -96,7 +96,7 @@ static enum lsmkv_status commit_final(struct lsmkv_session *session, struct lsmk
     record.entries = writes.entries;
     record.entry_bytes = writes.bytes;
     if (!status)
-        status = log_append(store, &record, &end, &sequence, err);
+        status = log_write(store, &record, &end, &sequence, err);
     session_give_turn(session);
     if (!status && store->options.sync == LSMKV_SYNC_FULL)
         status = group_sync_wait(store, end, err);
@@ -163,7 +163,7 @@ static enum lsmkv_status append_prepare(struct lsmkv_session *session, uint64_t 
     /* Before the record is there: from then on the segment must stay until the outcome is in a table. */
     session->prepared_in = log_end(store, &unused).segment;
     version_set_keep_segment(store->versions, session->prepared_in);
-    status = log_append(store, &record, &end, &unused, err);
+    status = log_write(store, &record, &end, &unused, err);
     if (!status && store->options.sync != LSMKV_SYNC_OFF)
         status = group_sync_wait(store, end, err);
     if (status)
@@ -209,7 +209,7 @@ static enum lsmkv_status append_outcome(struct lsmkv_session *session, struct wr
     enum lsmkv_status status;
 
     put_u64(head, session->transaction);
-    status = log_append(store, &record, end, &sequence, err);
+    status = log_write(store, &record, end, &sequence, err);
     if (status)
         return status;
     version_set_keep_segment(store->versions, UINT64_MAX); /* the memtable needs it now, and says so */
@@ -275,7 +275,7 @@ static enum lsmkv_status append_abort(struct lsmkv_session *session, struct lsmk
     enum lsmkv_status status;
 
     put_u64(head, session->transaction);
-    status = log_append(store, &record, &end, &unused, err);
+    status = log_write(store, &record, &end, &unused, err);
     if (!status && store->options.sync != LSMKV_SYNC_OFF)
         status = group_sync_wait(store, end, err);
     return status;

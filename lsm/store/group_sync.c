@@ -112,7 +112,7 @@ static bool lead_done(struct lsmkv_store *store, const struct sync_target *targe
 
     sync->leading = false;
     if (failure->status) {
-        first_failure = record_failure(sync, failure);
+        first_failure = record_failure(&store->sync, failure);
     } else {
         sync->durable = target->end;
         sync->durable_sequence = target->sequence;
@@ -130,22 +130,22 @@ enum lsmkv_status group_sync_wait(struct lsmkv_store *store, struct log_position
     struct sync_target target;
     bool done, first_failure = false;
 
-    mutex_lock(&sync->lock);
+    mutex_lock(&store->sync.lock);
     while (!(done = log_position_covers(sync->durable, wanted)) && !failed(sync)) {
         if (sync->leading) {
-            condvar_wait(&sync->changed, &sync->lock);
+            condvar_wait(&sync->changed, &store->sync.lock);
             continue;
         }
         target = lead(store);
-        mutex_unlock(&sync->lock);
+        mutex_unlock(&store->sync.lock);
         failure.status = wal_writer_sync(target.writer, &failure);
         counter_add(&store->counters, wal_syncs, 1);
-        mutex_lock(&sync->lock);
+        mutex_lock(&store->sync.lock);
         first_failure = lead_done(store, &target, &failure);
     }
     if (!done)
         failure = sync->failure;
-    mutex_unlock(&sync->lock);
+    mutex_unlock(&store->sync.lock);
     if (done)
         return LSMKV_OK;
     if (first_failure)
@@ -180,6 +180,16 @@ enum lsmkv_status group_sync_switch(struct lsmkv_store *store, struct wal_writer
     mutex_unlock(&log->lock);
     mutex_unlock(&sync->lock);
     return status;
+}
+
+void group_sync_started(struct lsmkv_store *store, uint64_t offset)
+{
+    struct group_sync *sync = &store->sync;
+
+    mutex_lock(&sync->lock);
+    sync->durable.offset = offset;
+    atomic_store_explicit(&store->log.durable, offset, memory_order_relaxed);
+    mutex_unlock(&sync->lock);
 }
 
 uint64_t group_sync_unsynced(struct lsmkv_store *store, uint64_t *durable_sequence)

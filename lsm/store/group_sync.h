@@ -55,6 +55,9 @@ LSMKV_MUST_CHECK enum lsmkv_status group_sync_switch(struct lsmkv_store *store, 
                                                      struct memtable *active, struct wal_writer **former,
                                                      struct lsmkv_error *err);
 
+/* After the switch: the header of the new segment, up to `offset`, is durable. The caller still holds the turn. */
+void group_sync_started(struct lsmkv_store *store, uint64_t offset);
+
 /* Records a failure of the log: the store is read-only from here on. */
 void group_sync_fail(struct lsmkv_store *store, const struct lsmkv_error *why);
 

@@ -122,7 +122,7 @@ static enum lsmkv_status append_locked(struct lsmkv_store *store, const struct l
     *fatal = status && status != LSMKV_FULL;
     if (status)
         return status;
-    status = write_and_apply(log, record, *sequence, err);
+    status = write_and_apply(&store->log, record, *sequence, err);
     *fatal = status != LSMKV_OK;
     if (status)
         return status;
@@ -137,8 +137,8 @@ static enum lsmkv_status append_locked(struct lsmkv_store *store, const struct l
     return LSMKV_OK;
 }
 
-enum lsmkv_status log_append(struct lsmkv_store *store, const struct log_record *record, struct log_position *end,
-                             uint64_t *sequence, struct lsmkv_error *err)
+enum lsmkv_status log_write(struct lsmkv_store *store, const struct log_record *record, struct log_position *end,
+                            uint64_t *sequence, struct lsmkv_error *err)
 {
     struct lsmkv_error failure = LSMKV_ERROR_INIT;
     enum lsmkv_status status;

@@ -58,8 +58,8 @@ struct lsmkv_store;
  * Appends the record; a COMMIT or OUTCOME gets the next sequence and is applied and published. The caller holds the turn.
  * `end`: what must be durable for the record to be. FULL: nothing changed. Any other failure makes the store read-only.
  */
-LSMKV_MUST_CHECK enum lsmkv_status log_append(struct lsmkv_store *store, const struct log_record *record,
-                                              struct log_position *end, uint64_t *sequence, struct lsmkv_error *err);
+LSMKV_MUST_CHECK enum lsmkv_status log_write(struct lsmkv_store *store, const struct log_record *record,
+                                             struct log_position *end, uint64_t *sequence, struct lsmkv_error *err);
 
 /* The end of the log and the sequence applied there. */
 struct log_position log_end(struct lsmkv_store *store, uint64_t *applied);

@@ -63,8 +63,10 @@ static enum lsmkv_status start_after_switch(struct lsmkv_store *store, struct wa
 {
     struct lsmkv_error failure = LSMKV_ERROR_INIT;
 
-    if (!store_start_segment(store, writer, predecessor, store->options.sync != LSMKV_SYNC_OFF, &failure))
+    if (!store_start_segment(store, writer, predecessor, store->options.sync != LSMKV_SYNC_OFF, &failure)) {
+        group_sync_started(store, wal_writer_length(writer));
         return LSMKV_OK;
+    }
     group_sync_fail(store, &failure);
     return lsmkv_fail(err, failure.status, "%s", failure.message);
 }
