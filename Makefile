@@ -75,8 +75,8 @@ $(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
 define program_rules
 $(1)_$(2) := $(patsubst %.c,$(BUILD)/$(1)/%,$(call programs,$(2)))
 $$($(1)_$(2)): %: %.o $(patsubst %.c,$(BUILD)/$(1)/%.o,$(call helpers,$(2))) \
-    $(BUILD)/$(1)/libtest.a $(BUILD)/$(1)/libext.a $(BUILD)/$(1)/liblsm.a
-	$$(Q)$$(CC) $$($(1)_CFLAGS) -o $$@ $$^ $$(TEST_LIBS)
+    $(BUILD)/$(1)/libtest.a $(BUILD)/$(1)/liblsm.a $(BUILD)/$(1)/libext.a
+	$$(Q)$$(CC) $$($(1)_CFLAGS) -o $$@ $$^ $(BUILD)/$(1)/liblsm.a $$(TEST_LIBS)
 endef
 $(foreach v,plain asan tsan,$(foreach d,$(TEST_DIRS),$(eval $(call program_rules,$(v),$(d)))))
 
@@ -131,8 +131,8 @@ bench-open: $(BENCH) lsmkv.so
 	@$(BUILD)/release/tests/bench/bench_open $(N)
 
 FUZZ := $(FUZZ_SRC:%.c=$(BUILD)/fuzz/%)
-$(FUZZ): %: %.o $(BUILD)/fuzz/libtest.a $(BUILD)/fuzz/libext.a $(BUILD)/fuzz/liblsm.a
-	$(Q)$(CC) $(fuzz_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(TEST_LIBS)
+$(FUZZ): %: %.o $(BUILD)/fuzz/libtest.a $(BUILD)/fuzz/liblsm.a $(BUILD)/fuzz/libext.a
+	$(Q)$(CC) $(fuzz_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(BUILD)/fuzz/liblsm.a $(TEST_LIBS)
 fuzz-programs: $(FUZZ)
 fuzz:
 	@tests/support/setup.sh install fuzz
