@@ -1,5 +1,6 @@
 /*
- * check.c - do the tables of a manifest obey the rules that reading relies on? Pure; see version/version.h for the rules.
+ * check.c - do a manifest's numbers make sense, and its tables obey the rules that reading relies on (version/version.h)?
+ * Pure.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -102,10 +103,30 @@ static enum lsmkv_status check_unique(const struct manifest *manifest, const cha
     return result;
 }
 
+static enum lsmkv_status check_numbers(const struct manifest *manifest, const char *dir, enum lsmkv_status status,
+                                       struct lsmkv_error *err)
+{
+    const char *fault = NULL;
+
+    if (manifest->generation == 0 || manifest->generation > MANIFEST_NUMBER_MAX)
+        fault = "generation is out of range";
+    else if (manifest->next_file == 0 || manifest->next_file > MANIFEST_NUMBER_MAX)
+        fault = "next_file is out of range";
+    else if (manifest->last_sequence > MANIFEST_NUMBER_MAX)
+        fault = "last_sequence is out of range";
+    else if (manifest->first_segment > manifest->next_file)
+        fault = "first_segment is beyond next_file";
+    else if ((manifest->clean_segment == 0) != (manifest->clean_length == 0))
+        fault = "clean_segment and clean_length do not go together";
+    else if (manifest->clean_segment >= manifest->next_file || manifest->clean_length > MANIFEST_NUMBER_MAX)
+        fault = "clean_segment or clean_length is out of range";
+    return fault ? lsmkv_fail(err, status, "%s/" NAME_GLOBAL ": %s", dir, fault) : LSMKV_OK;
+}
+
 enum lsmkv_status manifest_check(const struct manifest *manifest, const char *dir, enum lsmkv_status status,
                                  struct lsmkv_error *err)
 {
-    enum lsmkv_status result = LSMKV_OK;
+    enum lsmkv_status result = check_numbers(manifest, dir, status, err);
 
     for (unsigned level = 0; !result && level < LSMKV_LEVELS; level++)
         result = check_level(manifest, level, dir, status, err);

@@ -89,8 +89,8 @@ LSMKV_MUST_CHECK enum lsmkv_status level_file_get(struct manifest *manifest, uns
                                                   const char *path, struct lsmkv_error *err);
 
 /*
- * The rules of levels (version/version.h) and of each table's numbers. `status` is what a broken rule is: CORRUPT for a
- * manifest that was read, INVALID for one that is about to be written. The message names the level's file below `dir`.
+ * The rules of levels (version/version.h), and of the numbers of the store and of each table. `status` is what a broken rule is: CORRUPT for a
+ * manifest that was read, INVALID for one that is about to be written. The message names the file below `dir`.
  */
 LSMKV_MUST_CHECK enum lsmkv_status manifest_check(const struct manifest *manifest, const char *dir,
                                                   enum lsmkv_status status, struct lsmkv_error *err);

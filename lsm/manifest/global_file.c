@@ -122,14 +122,7 @@ static enum lsmkv_status get_numbers(struct manifest *manifest, const struct jso
 
     for (size_t i = 0; !status && i < sizeof(numbers) / sizeof(*numbers); i++)
         status = json_get_u64(fields[numbers[i].field], path, MANIFEST_NUMBER_MAX, numbers[i].number, err);
-    if (status)
-        return status;
-    if (manifest->generation == 0 || manifest->next_file == 0 || manifest->first_segment > manifest->next_file)
-        return lsmkv_fail(err, LSMKV_CORRUPT, "%s: its generation or file numbers make no sense", path);
-    if ((manifest->clean_segment == 0) != (manifest->clean_length == 0) ||
-        manifest->clean_segment >= manifest->next_file)
-        return lsmkv_fail(err, LSMKV_CORRUPT, "%s: its clean_segment and clean_length make no sense", path);
-    return LSMKV_OK;
+    return status;
 }
 
 /* True if an earlier member has the same name. */

@@ -177,7 +177,7 @@ done:
 static enum lsmkv_status check_table_file(const struct sstable_info *info, struct os_fs *fs, const char *dir,
                                           struct lsmkv_error *err)
 {
-    char *path = table_path(dir, info->number);
+    char *path = sstable_path(dir, info->number);
     enum os_kind kind;
     uint64_t size;
     enum lsmkv_status status;

@@ -30,14 +30,6 @@ char *level_file_path(const char *dir, unsigned level, uint64_t generation)
     return os_path(dir, NAME_MANIFEST_DIR "/%s", name);
 }
 
-char *table_path(const char *dir, uint64_t number)
-{
-    char name[NAME_SIZE];
-
-    print_numbered(name, number, "sst");
-    return os_path(dir, NAME_TABLE_DIR "/%s", name);
-}
-
 char *segment_path(const char *dir, uint64_t number)
 {
     char name[NAME_SIZE];

@@ -14,7 +14,6 @@
 
 /* Paths below `dir` in new strings (lsm_free); NULL on failure. */
 char *level_file_path(const char *dir, unsigned level, uint64_t generation); /* manifest/level_N-GEN.json */
-char *table_path(const char *dir, uint64_t number);                          /* sst/NNNNNN.sst */
 char *segment_path(const char *dir, uint64_t number);                        /* wal/NNNNNN.wal */
 
 /*

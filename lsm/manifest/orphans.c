@@ -114,7 +114,7 @@ static enum lsmkv_status remove_tables(const struct manifest *manifest, struct o
         goto done;
     for (size_t i = 0; i < found.count; i++) {
         if (!manifest_has_number(live, live_count, found.numbers[i]))
-            (void)remove_path(fs, table_path(dir, found.numbers[i]), &status, err);
+            (void)remove_path(fs, sstable_path(dir, found.numbers[i]), &status, err);
     }
 
 done:

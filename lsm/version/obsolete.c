@@ -7,7 +7,6 @@
  */
 #include "base/alloc.h"
 #include "base/error.h"
-#include "manifest/names.h"
 #include "version/set.h"
 
 static bool is_added(const struct version_edit *edit, const struct table *table)
@@ -94,7 +93,7 @@ bool version_set_has_obsolete(struct version_set *set)
 /* Closes one table and removes its file. */
 static enum lsmkv_status remove_table(struct version_set *set, struct table *table, struct lsmkv_error *err)
 {
-    char *path = table_path(set->dir, table_info(table)->number);
+    char *path = sstable_path(set->dir, table_info(table)->number);
     enum lsmkv_status status;
 
     table_free(table);

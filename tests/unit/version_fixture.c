@@ -126,3 +126,39 @@ const char *iter_words(struct iter *it, bool backward)
     }
     return words;
 }
+
+void parts_rotate(struct store_parts *parts, struct memtable *memtable)
+{
+    struct lsmkv_error err = LSMKV_ERROR_INIT;
+
+    assert_ok(version_set_rotate(parts->set, memtable, &err), &err);
+    memtable_unref(memtable);
+}
+
+const struct super_version *parts_current(struct store_parts *parts)
+{
+    struct super_version *current = version_set_current(parts->set);
+
+    super_version_unref(current);
+    return current;
+}
+
+enum lsmkv_status parts_commit(struct store_parts *parts, struct table *removed, unsigned level, struct table *added,
+                               size_t flushed, struct lsmkv_error *err)
+{
+    struct version_edit edit = {&removed, removed ? 1 : 0, NULL, added ? 1 : 0};
+    struct super_version *current = version_set_current(parts->set);
+    struct memtable *oldest[8] = {NULL};
+    enum lsmkv_status status;
+
+    assert_true(flushed <= 8 && flushed <= current->immutable_count);
+    for (size_t i = 0; i < flushed; i++)
+        oldest[i] = current->immutables[current->immutable_count - 1 - i];
+    edit.added = calloc(1, sizeof(*edit.added));
+    edit.added[0].level = level;
+    edit.added[0].table = added;
+    status = version_set_commit(parts->set, &edit, oldest, flushed, err);
+    free(edit.added);
+    super_version_unref(current);
+    return status;
+}

@@ -33,6 +33,16 @@ struct table *parts_table(struct store_parts *parts, uint64_t number, uint64_t s
 struct memtable *parts_memtable(uint64_t segment, uint64_t sequence, const char *words);
 void memtable_add_words(struct memtable *memtable, uint64_t sequence, const char *words);
 
+/* Brings in a memtable as the active one; the set keeps the only reference. */
+void parts_rotate(struct store_parts *parts, struct memtable *memtable);
+
+/* Commits: `removed` (NULL = none) leaves, `added` (NULL = none) comes to `level`, the `flushed` oldest memtables leave. */
+enum lsmkv_status parts_commit(struct store_parts *parts, struct table *removed, unsigned level, struct table *added,
+                               size_t flushed, struct lsmkv_error *err);
+
+/* The current super-version for a look; the set keeps it alive until the next change. */
+const struct super_version *parts_current(struct store_parts *parts);
+
 /* What the iterator yields forward, or backward, as words. The string lasts until the next call. */
 const char *iter_words(struct iter *it, bool backward);
 
