@@ -213,6 +213,24 @@ static void only_one_compaction_of_l0_at_a_time(void **state)
     version_unref(version);
 }
 
+/* The running one may write outputs across the whole hull of its inputs, so also where this table would go. */
+static void no_l0_table_moves_under_a_running_compaction_of_l0(void **state)
+{
+    struct kit *kit = *state;
+    const struct kit_facts facts[] = {
+        {0, "a", "c", KB, 0, 0}, {0, "b", "d", KB, 0, 0}, {0, "t", "y", KB, 0, 0},
+        {0, "u", "z", KB, 0, 0}, {0, "m", "n", KB, 0, 0},
+    };
+    struct version *version = VERSION(kit, facts);
+
+    for (size_t i = 1; i < 5; i++)
+        assert_true(table_claim(kit_table_at(version, 0, i))); /* all but the newest, "m" */
+    assert_null(pick(kit, version));
+    for (size_t i = 1; i < 5; i++)
+        table_unclaim(kit_table_at(version, 0, i));
+    version_unref(version);
+}
+
 static void a_waiting_l0_gets_no_new_rival_in_l1(void **state)
 {
     struct kit *kit = *state;
@@ -736,6 +754,7 @@ int main(void)
         TEST(debt_counts_l0_once_it_is_full),
         TEST(l0_goes_whole_with_everything_it_meets_in_l1),
         TEST(only_one_compaction_of_l0_at_a_time),
+        TEST(no_l0_table_moves_under_a_running_compaction_of_l0),
         TEST(a_waiting_l0_gets_no_new_rival_in_l1),
         TEST(an_l0_table_that_meets_nothing_moves_alone_oldest_first),
         TEST(an_l0_table_under_a_newer_one_does_not_move_alone),

@@ -140,6 +140,15 @@ static void fail_tables(struct kit *kit, enum lsmkv_status status)
     fault_fs_fail(kit->faults, &rule);
 }
 
+/* No failed work is begun again before `until`, unless someone asks for it. */
+static void set_back_off(struct kit *kit, uint64_t until)
+{
+    mutex_lock(&kit->scheduler->mutex);
+    for (int kind = 0; kind < JOB_KINDS; kind++)
+        kit->scheduler->failures[kind].retry_at = until;
+    mutex_unlock(&kit->scheduler->mutex);
+}
+
 /* ---- Flush ---- */
 
 static void a_memtable_becomes_a_table(void **state)
@@ -317,6 +326,7 @@ static void a_flush_on_a_full_disk_is_retried_and_resumes(void **state)
     kit_put(kit, "k", "v");
     kit_rotate(kit);
     assert_status(scheduler_wait_flushed(kit->scheduler, &err), LSMKV_FULL, &err);
+    set_back_off(kit, UINT64_MAX);
     assert_status(scheduler_wait_flushed(kit->scheduler, &err), LSMKV_FULL, &err); /* tried again at once */
     assert_int_equal(failure_status(kit, &times), LSMKV_FULL);
     assert_true(times >= 2);
@@ -371,9 +381,15 @@ static void a_manifest_of_unknown_outcome_ends_all_work_and_keeps_files(void **s
     assert_true(version_set_poisoned(kit->versions, NULL));
     assert_int_equal(kit_table_files(kit), 1); /* the manifest may name it */
     begun = kit_calls(kit, "flush:begin");
+    kit->options.memtable_size = 1; /* pressure is above 1 */
+    kit_rotate(kit);
+    assert_status(scheduler_wait_pressure(kit->scheduler, &err), LSMKV_READONLY, &err);
     assert_status(scheduler_wait_flushed(kit->scheduler, &err), LSMKV_READONLY, &err);
     assert_status(scheduler_compact(kit->scheduler, text(NULL), text(NULL), &err), LSMKV_READONLY, &err);
     assert_false(scheduler_wait_idle(kit->scheduler, IDLE_MS));
+    scheduler_retry(kit->scheduler);
+    for (int i = 0; i < 1000; i++)
+        sched_yield(); /* a worker that would begin again had its chance */
     assert_int_equal(kit_calls(kit, "flush:begin"), begun);
     kit_expect(kit, "k", "v");
     kit_stop(kit);
@@ -401,6 +417,30 @@ static void a_compaction_on_a_full_disk_is_retried_and_resumes(void **state)
     assert_int_equal(kit_table_files(kit), 1);
     assert_true(counter_get(&kit->counters, compaction_failures) >= 2);
     assert_int_equal(failure_status(kit, &times), LSMKV_OK);
+    kit_expect(kit, "k", "v");
+}
+
+static void a_compaction_whose_manifest_finds_no_space_removes_its_tables(void **state)
+{
+    struct kit *kit = *state;
+    struct fault_rule rule = {
+        .calls = FAULT_BIT(FAULT_WRITE), .suffix = "global.json.tmp", .forever = true, .status = LSMKV_FULL};
+    size_t built = kit_hold(kit, "compaction:built", 1);
+    size_t again = kit_hold(kit, "compaction:begin", 2);
+
+    kit_start(kit);
+    for (int i = 0; i < 3; i++)
+        flush_key(kit, "k", "v");
+    kit_wait_held(kit, built);
+    assert_int_equal(kit_table_files(kit), 4);
+    fault_fs_fail(kit->faults, &rule);
+    kit_release(kit, built);
+    kit_wait_held(kit, again);
+    assert_int_equal(kit_table_files(kit), 3);
+    fault_fs_heal(kit->faults);
+    kit_release(kit, again);
+    wait_idle(kit);
+    assert_int_equal(kit_table_files(kit), 1);
     kit_expect(kit, "k", "v");
 }
 
@@ -512,6 +552,7 @@ static void a_stop_on_a_full_disk_is_full_and_ends_with_it(void **state)
     assert_status(scheduler_wait_pressure(kit->scheduler, &err), LSMKV_FULL, &err);
     assert_status(scheduler_wait_pressure(kit->scheduler, &err), LSMKV_FULL, &err);
     fault_fs_heal(kit->faults);
+    set_back_off(kit, UINT64_MAX); /* it does not wait for that */
     assert_ok(scheduler_wait_pressure(kit->scheduler, &err), &err);
     assert_int_equal(kit_immutables(kit), 0);
 }
@@ -682,34 +723,66 @@ static void compact_reports_its_failure(void **state)
     kit_expect(kit, "k", "2");
 }
 
-/* Enough for several pieces a level. */
-static void compact_of_many_tables_keeps_every_row(void **state)
+/* Puts a table with `key` and about `bytes` of further keys after it into `level`. */
+static void place(struct kit *kit, unsigned level, const char *key, const char *value, size_t bytes)
+{
+    struct version_edit edit = {NULL, 0, NULL, 1};
+    struct memtable *former = kit->active;
+    struct outputs outputs = {NULL, 0};
+    struct lsmkv_error err = LSMKV_ERROR_INIT;
+    uint64_t random = test_seed();
+    char filler[1000], name[64];
+
+    assert_ok(memtable_new(&kit->active, 0, &err), &err);
+    kit_put(kit, key, value);
+    for (unsigned n = 0; memtable_bytes(kit->active) < bytes; n++) {
+        for (size_t i = 0; i + 1 < sizeof(filler); i++)
+            filler[i] = (char)('a' + test_random(&random) % 26);
+        filler[sizeof(filler) - 1] = 0;
+        snprintf(name, sizeof(name), "%s-%06u", key, n);
+        kit_put(kit, name, filler);
+    }
+    assert_ok(flush_run(&kit->background, kit->active, &outputs, &err), &err);
+    edit.added = lsm_calloc(1, sizeof(*edit.added));
+    assert_non_null(edit.added);
+    edit.added[0].level = level;
+    edit.added[0].table = outputs.tables[0];
+    assert_ok(version_set_commit(kit->versions, &edit, NULL, 0, &err), &err);
+    lsm_free(edit.added);
+    outputs_release(&outputs);
+    memtable_unref(kit->active);
+    kit->active = former;
+}
+
+/* L2 holds several pieces, and L3 something of the range, so that all of L2 must go there. */
+static void compact_goes_through_a_level_piece_by_piece(void **state)
 {
     struct kit *kit = *state;
-    char key[32], value[8];
+    char key[16];
 
-    kit->options.base_level_size = 64 * KB; /* tables of 1 MB */
-    kit->options.rate_limit = 0;
-    kit_start(kit);
-    for (unsigned round = 0; round < 4; round++) {
-        for (unsigned i = 0; i < 100; i++) {
-            snprintf(key, sizeof(key), "row%05u", i * 7 % 100);
-            snprintf(value, sizeof(value), "%u", round * 1000 + i * 7 % 100);
-            kit_put(kit, key, value);
-            if (i % 50 == 0)
-                kit_fill(kit, memtable_bytes(kit->active) + 700 * KB);
-        }
-        kit_rotate(kit);
-        wait_flushed(kit);
+    kit->options.base_level_size = 4 * MB; /* tables of 1 MB, pieces of 4 */
+    for (unsigned i = 0; i < 9; i++) {
+        snprintf(key, sizeof(key), "row%u", i);
+        place(kit, 3, key, "old", i == 8 ? 100 * KB : 0);
     }
+    for (unsigned i = 0; i < 9; i++) {
+        snprintf(key, sizeof(key), "row%u", i);
+        place(kit, 2, key, "new", MB + 200 * KB);
+    }
+    kit_start(kit);
+    wait_idle(kit);
+    assert_int_equal(counter_get(&kit->counters, compactions), 0);
+    compact(kit, "row1", "row8");
+    assert_int_equal(kit_level_tables(kit, 2), 2); /* outside of the range */
+    assert_in_range(counter_get(&kit->counters, compactions), 2, 3);
     compact(kit, NULL, NULL);
-    assert_int_equal(kit_level_tables(kit, 0), 0);
-    for (unsigned i = 0; i < 100; i++) {
-        snprintf(key, sizeof(key), "row%05u", i);
-        snprintf(value, sizeof(value), "%u", 3000 + i);
-        kit_expect(kit, key, value);
+    assert_int_equal(kit_level_tables(kit, 2), 0);
+    for (unsigned i = 0; i < 9; i++) {
+        snprintf(key, sizeof(key), "row%u", i);
+        kit_expect(kit, key, "new");
     }
     wait_idle(kit);
+    assert_int_equal(kit_table_files(kit), all_tables(kit));
 }
 
 /* ---- The end ---- */
@@ -842,6 +915,7 @@ int main(void)
         TEST(a_manifest_that_finds_no_space_changes_nothing),
         TEST(a_manifest_of_unknown_outcome_ends_all_work_and_keeps_files),
         TEST(a_compaction_on_a_full_disk_is_retried_and_resumes),
+        TEST(a_compaction_whose_manifest_finds_no_space_removes_its_tables),
         TEST(a_start_that_fails_leaves_nothing_behind),
         TEST(no_pressure_no_wait),
         TEST(a_stop_ends_when_the_flush_does),
@@ -856,7 +930,7 @@ int main(void)
         TEST(compact_touches_its_range_only),
         TEST(compact_waits_for_a_running_compaction),
         TEST(compact_reports_its_failure),
-        TEST(compact_of_many_tables_keeps_every_row),
+        TEST(compact_goes_through_a_level_piece_by_piece),
         TEST(stopping_ends_a_flush_in_hand_without_a_file),
         TEST(what_was_built_out_of_order_is_removed_at_the_end),
         TEST(random_writes_with_all_workers_equal_the_model),
