@@ -308,7 +308,7 @@ enum lsmkv_status key_get_cell(struct lsmkv_slice key, struct cell *cell, struct
     }
     if (key_class == CLASS_NEGATIVE || key_class == CLASS_POSITIVE)
         return rest.size == NUMBER_SIZE && get_number(rest.data, key_class == CLASS_NEGATIVE, cell) ? LSMKV_OK
-                                                                                                   : LSMKV_CORRUPT;
+                                                                                                    : LSMKV_CORRUPT;
     if (rest.size)
         return LSMKV_CORRUPT;
     cell->type = CELL_REAL;

@@ -12,9 +12,9 @@
 
 void memory_setup(void); /* tells the engine; called once, before the first store is opened */
 
-void *memory_alloc(size_t size);                 /* zeroed; NULL on failure */
-void *memory_resize(void *memory, size_t size);  /* realloc semantics */
-void memory_free(void *memory);                  /* NULL is fine */
+void *memory_alloc(size_t size);                       /* zeroed; NULL on failure */
+void *memory_resize(void *memory, size_t size);        /* realloc semantics */
+void memory_free(void *memory);                        /* NULL is fine */
 char *memory_copy_text(const char *text, size_t size); /* with a terminator added; NULL on failure */
 
 #endif

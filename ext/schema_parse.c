@@ -65,9 +65,9 @@ static int fail_clause(struct parser *parser, const char *clause, const char *co
 
 static bool starts_column_constraint(const struct token *token)
 {
-    static const char *const words[] = {"CONSTRAINT", "PRIMARY", "NOT",        "NULL",      "UNIQUE", "CHECK",
-                                        "DEFAULT",    "COLLATE", "REFERENCES", "GENERATED", "AS",     "ON",
-                                        "DEFERRABLE"};
+    static const char *const words[] = {"CONSTRAINT", "PRIMARY", "NOT",       "NULL",       "UNIQUE",
+                                        "CHECK",      "DEFAULT", "COLLATE",   "REFERENCES", "GENERATED",
+                                        "AS",         "ON",      "DEFERRABLE"};
     size_t i;
 
     for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

@@ -1,0 +1,23 @@
+/*
+ * catalog.h - the tables of a store, as the extension writes them down.
+ *
+ * A definition in the catalog is text: the line "lsmkv table 1", then the columns as schema_definition() gives them.
+ * The number is the version of keys and rows; a store written by a newer one is refused.
+ */
+#ifndef EXT_CATALOG_H
+#define EXT_CATALOG_H
+
+#include "ext/session.h"
+
+/* The definition of a table with these columns, to end with sqlite3_free(); NULL on failure. */
+char *catalog_definition(const char *columns);
+
+/* The columns in `definition`, to end with sqlite3_free(). An error if it is of another version. */
+int catalog_columns(struct lsmkv_slice definition, char **columns, char **message);
+
+/* The name of the table with that id, to end with sqlite3_free(); *name is NULL, with SQLITE_OK, if there is none. */
+int catalog_name(struct session *session, uint32_t id, char **name, char **message);
+
+LSMKV_MUST_CHECK enum lsmkv_status catalog_count(struct session *session, uint64_t *tables);
+
+#endif

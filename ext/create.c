@@ -1,0 +1,294 @@
+/*
+ * create.c - CREATE VIRTUAL TABLE: the only thing that makes a store, and a table in it.
+ *
+ * The store is opened or made, the catalog gets a row (or has one of that name, which is then opened), the shadow table
+ * is written. Catalog and shadow table are part of the transaction, and go with it if it is rolled back; a store that
+ * is left without a table is removed at its last close.
+ */
+#include <string.h>
+
+#include "ext/arguments.h"
+#include "ext/bytes.h"
+#include "ext/catalog.h"
+#include "ext/error.h"
+#include "ext/hub.h"
+#include "ext/memory.h"
+#include "ext/path.h"
+#include "ext/schema_parse.h"
+#include "ext/table.h"
+
+struct creation {
+    struct table *table;
+    struct arguments arguments;
+    char *path;    /* of the store; NULL: private, in memory */
+    bool writing;  /* `mark` was taken */
+    uint64_t mark; /* before CREATE wrote to the catalog */
+    char **message;
+};
+
+/* ---- The store ---- */
+
+/* A row of the old store: its key and value become the columns key and value, as text. */
+static enum lsmkv_status migrate_row(void *context, struct lsmkv_slice old_key, struct lsmkv_slice old_value,
+                                     struct lsmkv_buf *key, struct lsmkv_buf *value, struct lsmkv_error *err)
+{
+    const struct cell cells[2] = {{.type = CELL_TEXT, .bytes = old_key}, {.type = CELL_TEXT, .bytes = old_value}};
+    struct lsmkv_buf *row = context;
+    enum lsmkv_status status;
+
+    (void)err;
+    status = key_put_table(key, 1);
+    if (!status)
+        status = key_put_cell(key, &cells[0], COLLATION_BINARY);
+    if (!status)
+        status = row_encode(row, cells, 2, 0, COLLATION_BINARY, false);
+    if (!status)
+        status = bytes_append(value, row->data, row->size);
+    return status;
+}
+
+static bool has_default_columns(const struct table_schema *schema)
+{
+    struct table_schema wanted;
+    char *message = NULL;
+    bool equal;
+
+    schema_init(&wanted);
+    equal = schema_parse(&wanted, ARGUMENTS_DEFAULT_COLUMNS, &message) == SQLITE_OK && schema_equal(schema, &wanted);
+    sqlite3_free(message);
+    schema_release(&wanted);
+    return equal;
+}
+
+static const char *name_in_store(const struct creation *creation)
+{
+    return creation->arguments.table ? creation->arguments.table : creation->table->name;
+}
+
+static int open_store(struct creation *creation)
+{
+    struct arguments *arguments = &creation->arguments;
+    struct lsmkv_buf row = LSMKV_BUF_INIT;
+    char *definition = catalog_definition(ARGUMENTS_DEFAULT_COLUMNS);
+    struct store_migration migration = {.table = name_in_store(creation), .row = migrate_row, .context = &row};
+    struct store_request request = {.dir = creation->path, .create = true, .options = &arguments->store};
+    int rc;
+
+    if (!definition)
+        return SQLITE_NOMEM;
+    migration.definition = bytes_slice(definition, strlen(definition));
+    if (!arguments->has_columns || has_default_columns(&arguments->schema))
+        request.migration = &migration;
+    rc = session_open(creation->table->connection, &request, &creation->table->session, creation->message);
+    sqlite3_free(definition);
+    lsmkv_buf_release(&row);
+    return rc;
+}
+
+static int open_private_store(struct creation *creation)
+{
+    struct connection *connection = creation->table->connection;
+    int rc;
+
+    creation->table->shadow.in_memory = true;
+    if (connection->private) {
+        creation->table->session = connection->private;
+        return SQLITE_OK;
+    }
+    rc = open_store(creation);
+    if (!rc)
+        connection->private = creation->table->session;
+    return rc;
+}
+
+/* The shadow table remembers a relative path as it is, where a database file gives it a meaning. */
+static int remember_dir(struct creation *creation)
+{
+    struct table *table = creation->table;
+    const char *dir = creation->arguments.dir, *file;
+
+    if (!dir)
+        return SQLITE_OK;
+    file = sqlite3_db_filename(table->connection->db, table->schema_name);
+    table->shadow.dir = sqlite3_mprintf("%s", file && file[0] ? dir : creation->path);
+    return table->shadow.dir ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+static int find_store(struct creation *creation)
+{
+    struct table *table = creation->table;
+    int rc;
+
+    rc = path_of_store(table->connection->db, table->schema_name, creation->arguments.dir, &creation->path,
+                       creation->message);
+    if (!rc)
+        rc = remember_dir(creation);
+    if (!rc)
+        rc = creation->path ? open_store(creation) : open_private_store(creation);
+    if (!rc)
+        memcpy(table->shadow.store_id, lsmkv_store_id(session_store(table->session)), LSMKV_STORE_ID_SIZE);
+    return rc;
+}
+
+/* The text of an option's setting in `options`; "" if it has none of that name. */
+static void setting(const struct lsmkv_options *options, const char *name, char value[64])
+{
+    const char *each;
+    size_t i;
+
+    for (i = 0; lsmkv_options_get(options, i, &each, value); i++) {
+        if (strcmp(each, name) == 0)
+            return;
+    }
+    value[0] = '\0';
+}
+
+/* Options are the store's: what is asked of one that exists must be what it has. */
+static int check_options(const struct creation *creation)
+{
+    const struct arguments *arguments = &creation->arguments;
+    const struct lsmkv_options *present = lsmkv_store_options(session_store(creation->table->session));
+    char asked[64], has[64];
+    int i;
+
+    for (i = 0; i < arguments->option_count; i++) {
+        const char *name = arguments->options[i].name;
+
+        setting(&arguments->store, name, asked);
+        setting(present, name, has);
+        if (strcmp(asked, has) != 0)
+            return error_set(creation->message, SQLITE_ERROR, "option %s: the store exists and has %s, not %s", name,
+                             has, asked);
+    }
+    return SQLITE_OK;
+}
+
+/* ---- The table ---- */
+
+static int take_columns(struct creation *creation, const char *columns)
+{
+    struct table *table = creation->table;
+
+    sqlite3_free(table->shadow.columns);
+    table->shadow.columns = sqlite3_mprintf("%s", columns);
+    if (!table->shadow.columns)
+        return SQLITE_NOMEM;
+    return schema_parse(&table->schema, columns, creation->message);
+}
+
+/* A table of that name is there: no columns were asked for, or the same. */
+static int open_table(struct creation *creation, const struct lsmkv_table_entry *entry)
+{
+    char *columns = NULL;
+    int rc;
+
+    creation->table->shadow.table_id = entry->id;
+    rc = catalog_columns(bytes_of(&entry->definition), &columns, creation->message);
+    if (!rc)
+        rc = take_columns(creation, columns);
+    if (!rc && creation->arguments.has_columns && !schema_equal(&creation->arguments.schema, &creation->table->schema))
+        rc = error_set(creation->message, SQLITE_ERROR, "the store already holds a table %s with other columns: %s",
+                       name_in_store(creation), columns);
+    sqlite3_free(columns);
+    return rc;
+}
+
+static int make_table(struct creation *creation)
+{
+    struct table *table = creation->table;
+    struct lsmkv_error err = {LSMKV_OK, ""};
+    enum lsmkv_status status;
+    char *columns, *definition;
+    int rc;
+
+    if (creation->arguments.table && !creation->arguments.has_columns)
+        return error_set(creation->message, SQLITE_ERROR, "%s holds no table %s, so give its columns",
+                         registry_dir(table->session->store), creation->arguments.table);
+    columns = creation->arguments.has_columns ? schema_definition(&creation->arguments.schema)
+                                              : sqlite3_mprintf("%s", ARGUMENTS_DEFAULT_COLUMNS);
+    definition = columns ? catalog_definition(columns) : NULL;
+    rc = definition ? take_columns(creation, columns) : SQLITE_NOMEM;
+    if (!rc) {
+        status = lsmkv_catalog_create(table->session->engine, name_in_store(creation),
+                                      bytes_slice(definition, strlen(definition)), &table->shadow.table_id, &err);
+        rc = error_from(creation->message, status, &err);
+    }
+    sqlite3_free(definition);
+    sqlite3_free(columns);
+    return rc;
+}
+
+static int find_table(struct creation *creation)
+{
+    struct lsmkv_table_entry entry = {0, LSMKV_BUF_INIT};
+    struct lsmkv_error err = {LSMKV_OK, ""};
+    struct table *table = creation->table;
+    bool found = false;
+    int rc = session_write(table->session, creation->message);
+
+    if (rc)
+        return rc;
+    creation->writing = true;
+    creation->mark = lsmkv_session_mark(table->session->engine);
+    table->session->ddl = true;
+    rc = error_from(creation->message,
+                    lsmkv_catalog_find(table->session->engine, name_in_store(creation), &entry, &found, &err), &err);
+    if (!rc)
+        rc = found ? open_table(creation, &entry) : make_table(creation);
+    lsmkv_buf_release(&entry.definition);
+    table->store_name = sqlite3_mprintf("%s", name_in_store(creation));
+    return rc || table->store_name ? rc : SQLITE_NOMEM;
+}
+
+static int create(struct creation *creation, int count, const char *const *texts)
+{
+    struct table *table = creation->table;
+    struct connection *connection = table->connection;
+    int rc;
+
+    rc = arguments_parse(&creation->arguments, count, texts, creation->message);
+    if (!rc)
+        rc = hub_join(connection, creation->message);
+    if (!rc)
+        rc = find_store(creation);
+    if (!rc)
+        rc = check_options(creation);
+    if (!rc)
+        rc = find_table(creation);
+    if (!rc)
+        rc = shadow_create(connection->db, table->schema_name, table->name, &table->shadow, creation->message);
+    if (!rc)
+        rc = table_declare(table, creation->message);
+    return rc;
+}
+
+/* Takes back what the failed statement wrote to the catalog: SQLite does not always roll it back. */
+static void undo(const struct creation *creation)
+{
+    const struct session *session = creation->table->session;
+
+    if (creation->writing && session->writing)
+        lsmkv_session_rollback_to(session->engine, creation->mark);
+}
+
+int table_create(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **vtab, char **message)
+{
+    struct creation creation = {.message = message};
+    int rc;
+
+    (void)db;
+    creation.table = table_new(context, argv[1], argv[2]);
+    if (!creation.table)
+        return SQLITE_NOMEM;
+    arguments_init(&creation.arguments);
+    rc = create(&creation, argc - 3, argv + 3);
+    if (rc) {
+        undo(&creation);
+        table_free(creation.table);
+    } else {
+        *vtab = &creation.table->base;
+    }
+    arguments_release(&creation.arguments);
+    sqlite3_free(creation.path);
+    return rc;
+}

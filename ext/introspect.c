@@ -1,0 +1,244 @@
+#include "ext/introspect.h"
+
+#include <string.h>
+
+#include "ext/bytes.h"
+#include "ext/error.h"
+#include "ext/introspect_rows.h"
+#include "ext/memory.h"
+#include "ext/table.h"
+
+struct view_table {
+    sqlite3_vtab base;
+    struct connection *connection;
+    const struct introspect_view *view;
+};
+
+struct view_cursor {
+    sqlite3_vtab_cursor base;
+    struct introspect_rows rows;
+    size_t at;
+};
+
+/* What a module is registered with. */
+struct view_context {
+    struct connection *connection;
+    const struct introspect_view *view;
+};
+
+static struct view_table *table_of(sqlite3_vtab *vtab)
+{
+    return (struct view_table *)vtab;
+}
+
+static struct view_cursor *cursor_of(sqlite3_vtab_cursor *cursor)
+{
+    return (struct view_cursor *)cursor;
+}
+
+/* ---- Life ---- */
+
+static int view_connect(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **vtab,
+                        char **message)
+{
+    struct view_context *from = context;
+    struct view_table *table;
+    int rc = sqlite3_declare_vtab(db, from->view->declaration);
+
+    (void)argc;
+    (void)argv;
+    if (rc)
+        return error_set(message, rc, "%s", sqlite3_errmsg(db));
+    rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
+    if (rc)
+        return rc;
+    table = memory_alloc(sizeof(*table));
+    if (!table)
+        return SQLITE_NOMEM;
+    table->connection = connection_ref(from->connection);
+    table->view = from->view;
+    *vtab = &table->base;
+    return SQLITE_OK;
+}
+
+static int view_disconnect(sqlite3_vtab *vtab)
+{
+    connection_unref(table_of(vtab)->connection);
+    memory_free(vtab);
+    return SQLITE_OK;
+}
+
+/* The only constraint of interest is `hidden column = ?`, the argument. */
+static int view_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
+{
+    int hidden = table_of(vtab)->view->columns, i;
+    bool unusable = false;
+
+    info->estimatedCost = 1000;
+    info->estimatedRows = 100;
+    for (i = 0; i < info->nConstraint; i++) {
+        if (info->aConstraint[i].iColumn != hidden || info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ)
+            continue;
+        if (info->aConstraint[i].usable) {
+            info->aConstraintUsage[i].argvIndex = 1;
+            info->aConstraintUsage[i].omit = 1;
+            info->idxNum = 1;
+            info->estimatedCost = 10;
+            return SQLITE_OK;
+        }
+        unusable = true;
+    }
+    return unusable ? SQLITE_CONSTRAINT : SQLITE_OK;
+}
+
+static int view_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **cursor)
+{
+    struct view_cursor *made = memory_alloc(sizeof(*made));
+
+    if (!made)
+        return SQLITE_NOMEM;
+    introspect_rows_init(&made->rows, table_of(vtab)->view->columns);
+    *cursor = &made->base;
+    return SQLITE_OK;
+}
+
+static int view_close(sqlite3_vtab_cursor *cursor)
+{
+    introspect_rows_release(&cursor_of(cursor)->rows);
+    memory_free(cursor);
+    return SQLITE_OK;
+}
+
+/* ---- Rows ---- */
+
+static int collect(struct view_cursor *cursor, const struct session *session)
+{
+    const struct view_table *table = table_of(cursor->base.pVtab);
+
+    table->view->collect(&cursor->rows, session);
+    return cursor->rows.failed ? SQLITE_NOMEM : SQLITE_OK;
+}
+
+static int collect_table(struct view_cursor *cursor, const char *name)
+{
+    struct view_table *view = table_of(cursor->base.pVtab);
+    struct table *table = table_find(view->connection, name, &view->base.zErrMsg);
+    int rc;
+
+    if (!table)
+        return SQLITE_ERROR;
+    rc = table_attach(table);
+    if (!rc)
+        return collect(cursor, table->session);
+    sqlite3_free(view->base.zErrMsg);
+    view->base.zErrMsg = table->base.zErrMsg;
+    table->base.zErrMsg = NULL;
+    return rc;
+}
+
+/* Makes SQLite connect to all virtual tables; then opens the stores of ours, those that can be opened. */
+static void attach_all(struct connection *connection)
+{
+    struct table *table;
+
+    (void)sqlite3_exec(connection->db, "PRAGMA table_list", NULL, NULL, NULL);
+    for (table = connection->tables; table; table = table->next) {
+        if (table_attach(table) == SQLITE_OK)
+            continue;
+        sqlite3_free(table->base.zErrMsg);
+        table->base.zErrMsg = NULL;
+    }
+}
+
+static int collect_all(struct view_cursor *cursor)
+{
+    struct connection *connection = table_of(cursor->base.pVtab)->connection;
+    const struct session *session;
+    int rc = SQLITE_OK;
+
+    attach_all(connection);
+    for (session = connection->sessions; session && !rc; session = session->next)
+        rc = collect(cursor, session);
+    return rc;
+}
+
+static int view_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc, sqlite3_value **argv)
+{
+    struct view_cursor *cursor = cursor_of(base);
+    const char *name;
+
+    (void)text;
+    (void)argc;
+    introspect_rows_clear(&cursor->rows);
+    cursor->at = 0;
+    if (!plan)
+        return collect_all(cursor);
+    name = (const char *)sqlite3_value_text(argv[0]);
+    return name ? collect_table(cursor, name) : SQLITE_OK;
+}
+
+static int view_next(sqlite3_vtab_cursor *cursor)
+{
+    cursor_of(cursor)->at++;
+    return SQLITE_OK;
+}
+
+static int view_eof(sqlite3_vtab_cursor *cursor)
+{
+    return cursor_of(cursor)->at >= cursor_of(cursor)->rows.count;
+}
+
+static int view_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
+{
+    struct view_cursor *cursor = cursor_of(base);
+
+    if (column < cursor->rows.columns)
+        cell_result(introspect_rows_cell(&cursor->rows, cursor->at, column), context);
+    return SQLITE_OK;
+}
+
+static int view_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid)
+{
+    *rowid = (sqlite3_int64)cursor_of(cursor)->at + 1;
+    return SQLITE_OK;
+}
+
+/* No xCreate: the tables exist in every connection by themselves. */
+static const sqlite3_module view_module = {
+    .xConnect = view_connect,
+    .xBestIndex = view_best_index,
+    .xDisconnect = view_disconnect,
+    .xOpen = view_open,
+    .xClose = view_close,
+    .xFilter = view_filter,
+    .xNext = view_next,
+    .xEof = view_eof,
+    .xColumn = view_column,
+    .xRowid = view_rowid,
+};
+
+static void context_free(void *context)
+{
+    connection_unref(((struct view_context *)context)->connection);
+    memory_free(context);
+}
+
+static int register_view(struct connection *connection, const struct introspect_view *view)
+{
+    struct view_context *context = memory_alloc(sizeof(*context));
+
+    if (!context)
+        return SQLITE_NOMEM;
+    context->connection = connection_ref(connection);
+    context->view = view;
+    return sqlite3_create_module_v2(connection->db, view->name, &view_module, context, context_free);
+}
+
+int introspect_register(struct connection *connection)
+{
+    int i, rc = SQLITE_OK;
+
+    for (i = 0; i < introspect_view_count && !rc; i++)
+        rc = register_view(connection, &introspect_views[i]);
+    return rc;
+}

@@ -1,0 +1,57 @@
+/*
+ * session.h - one connection's use of one store.
+ *
+ * Reads: in a transaction that the hub follows, one snapshot for all reads. Elsewhere a snapshot for as long as any
+ * cursor of the connection reads the store, as SQLite keeps its own read transaction open.
+ * Writes: session_write() takes the store's turn; what follows is transaction.h's.
+ */
+#ifndef EXT_SESSION_H
+#define EXT_SESSION_H
+
+#include "ext/connection.h"
+#include "ext/registry.h"
+
+/* The largest rowid of a table, remembered while the session writes. */
+struct rowid_mark {
+    uint32_t table_id;
+    bool known;
+    int64_t largest; /* 0 for an empty table and for negative rowids only, as SQLite counts */
+};
+
+struct session {
+    struct session *next;
+    struct connection *connection;
+    struct open_store *store;
+    struct lsmkv_session *engine;
+    unsigned readers; /* cursors that read in it now */
+    bool writing;     /* the engine's session is WRITING: rows can be put */
+    bool ddl;         /* the transaction has changed the catalog, or made the store */
+    uint64_t epoch;   /* rises at each end of a transaction */
+    uint64_t *marks;  /* of the connection's savepoints; levels above `mark_count` are 0 */
+    int mark_count, mark_capacity;
+    struct rowid_mark *rowids;
+    int rowid_count;
+};
+
+/* Opens a session on the store, or finds the connection's. */
+int session_open(struct connection *connection, const struct store_request *request, struct session **session,
+                 char **message);
+void session_close_all(struct connection *connection);
+
+struct lsmkv_store *session_store(const struct session *session);
+
+/* Called before a cursor reads; `*counted` says whether session_end_read() is owed. */
+int session_read(struct session *session, bool *counted, char **message);
+void session_end_read(struct session *session);
+
+/*
+ * Makes the session ready for writes. Waits for other writers as long as busy_timeout says (the store's wait_ms where
+ * that is 0), and not at all while the connection holds the turn of another store. Cheap when it is ready.
+ */
+int session_write(struct session *session, char **message);
+
+/* The remembered mark of a table, made if there is none; NULL on failure. Valid until the next call. */
+struct rowid_mark *session_rowid_mark(struct session *session, uint32_t table_id);
+void session_forget_rowids(struct session *session);
+
+#endif
