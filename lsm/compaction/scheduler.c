@@ -371,7 +371,9 @@ enum lsmkv_status scheduler_new(struct scheduler **scheduler, struct background 
     background->stopping = &made->stopping;
     background->limiter = &made->limiter;
     background->progress = &made->progress;
-    scheduler_wake(made); /* what the last run left behind may be due */
+    mutex_lock(&made->mutex);
+    scheduler_looked(made, scheduler_look(made)); /* not look_for_dropped: asking may open tables, opening must not */
+    mutex_unlock(&made->mutex);
     status = start_threads(made, err);
     if (status) {
         scheduler_free(made);

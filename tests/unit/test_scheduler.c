@@ -785,6 +785,23 @@ static void compact_goes_through_a_level_piece_by_piece(void **state)
     assert_int_equal(kit_table_files(kit), all_tables(kit));
 }
 
+/* The store answers from its catalog, which is in tables; to open a store must not open those. */
+static void a_start_asks_nothing_about_dropped_ids(void **state)
+{
+    struct kit *kit = *state;
+
+    place(kit, 1, "BBBB", "v", 0);
+    kit->dropped_id = 0x42424242;
+    kit->dropped_asked = 0;
+    kit_start(kit);
+    wait_idle(kit);
+    assert_int_equal(kit->dropped_asked, 0);
+    assert_int_equal(all_tables(kit), 1);
+    scheduler_wake(kit->scheduler);
+    wait_idle(kit);
+    assert_int_equal(all_tables(kit), 0);
+}
+
 /* ---- The end ---- */
 
 static void stopping_ends_a_flush_in_hand_without_a_file(void **state)
@@ -931,6 +948,7 @@ int main(void)
         TEST(compact_waits_for_a_running_compaction),
         TEST(compact_reports_its_failure),
         TEST(compact_goes_through_a_level_piece_by_piece),
+        TEST(a_start_asks_nothing_about_dropped_ids),
         TEST(stopping_ends_a_flush_in_hand_without_a_file),
         TEST(what_was_built_out_of_order_is_removed_at_the_end),
         TEST(random_writes_with_all_workers_equal_the_model),
