@@ -134,8 +134,6 @@ bool wal_entry_get(struct reader *reader, struct entry *entry)
         return false;
     if (!read_varint(&ahead, &key_size) || (kind == ENTRY_PUT && !read_varint(&ahead, &value_size)))
         return false;
-    if (key_size > reader_left(&ahead) || value_size > reader_left(&ahead) - key_size)
-        return false;
     if (!read_bytes(&ahead, (size_t)key_size, &entry->key) || !read_bytes(&ahead, (size_t)value_size, &entry->value))
         return false;
     entry->kind = (enum entry_kind)kind;

@@ -194,7 +194,7 @@ static bool is_padding(const struct segment *segment, uint64_t offset)
  */
 static void wal_replay_reports_any_flipped_bit_before_what_was_synced(void **state)
 {
-    static const size_t sizes[] = {20, 33, 3};
+    static const size_t sizes[] = {20, 25, 3}; /* the last frame is at an odd multiple of 8 */
     struct segment segment;
     uint64_t last;
 
@@ -244,6 +244,34 @@ static void wal_replay_takes_unsynced_damage_for_a_torn_tail(void **state)
         assert_replays(&segment, i, false);
         unflip(&segment, segment.written.all[i].offset + 45);
     }
+    teardown(&segment);
+}
+
+/* A later frame that was made when all before the damage was durable, and no more. */
+static void wal_replay_takes_damage_beyond_the_last_sync_for_a_torn_tail(void **state)
+{
+    struct segment segment;
+    struct wal_writer *writer;
+    uint64_t synced;
+
+    (void)state;
+    setup(&segment, NULL, 0, true);
+    assert_replays(&segment, 0, true);
+    assert_ok(wal_writer_resume(&writer, segment.fs, LOG_DIR, &segment.end.header, segment.end.length,
+                                segment.end.previous, &err),
+              &err);
+    log_append(writer, 1, 24, 0, &segment.written);
+    synced = wal_writer_length(writer);
+    log_append(writer, 2, 24, synced, &segment.written);
+    log_append(writer, 3, 24, synced, &segment.written);
+    segment.length = wal_writer_length(writer);
+    assert_ok(wal_writer_close(writer, &err), &err);
+    log_read(segment.fs, &segment.bytes);
+    flip(&segment, synced + 40, 0);
+    assert_replays(&segment, 1, false);
+    unflip(&segment, synced + 40);
+    flip(&segment, synced - 1, 0);
+    assert_status(replay(&segment, 0), LSMKV_CORRUPT, &err);
     teardown(&segment);
 }
 
@@ -573,6 +601,7 @@ int main(void)
         cmocka_unit_test(wal_replay_reports_any_flipped_bit_before_what_was_synced),
         cmocka_unit_test(wal_replay_names_the_offset_of_the_damage),
         cmocka_unit_test(wal_replay_takes_unsynced_damage_for_a_torn_tail),
+        cmocka_unit_test(wal_replay_takes_damage_beyond_the_last_sync_for_a_torn_tail),
         cmocka_unit_test(wal_replay_finds_the_proof_far_behind_the_damage),
         cmocka_unit_test(wal_replay_reports_what_is_missing_of_a_promise),
         cmocka_unit_test(wal_replay_knows_a_segment_that_was_never_started),
