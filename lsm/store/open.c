@@ -95,6 +95,8 @@ static enum lsmkv_status enter(struct lsmkv_store *store, const struct lsmkv_ope
     bool exists;
     enum lsmkv_status status;
 
+    if (how->expected_id)
+        mode = LSMKV_OPEN_EXISTING; /* a new store could not be the expected one */
     status = store_inspect(store->fs, store->dir, mode, &exists, err);
     if (!status && !exists)
         status = store_make_dir(store->fs, store->dir, err);
