@@ -13,14 +13,14 @@
 #include "ext/sqlite.h"
 
 struct session;
-struct table;
+struct sql_table;
 
 struct connection {
     sqlite3 *db;
     unsigned references;
     struct session *sessions; /* one per store */
     struct session *private;  /* the session on the private store in memory, or NULL; also in `sessions` */
-    struct table *tables;     /* connected now */
+    struct sql_table *tables; /* connected now */
 
     /* The transaction in hand; see transaction.h. */
     const void *leader; /* the virtual table whose savepoint calls count; NULL: none has joined */

@@ -15,10 +15,10 @@
 #include "ext/memory.h"
 #include "ext/path.h"
 #include "ext/schema_parse.h"
-#include "ext/table.h"
+#include "ext/sql_table.h"
 
 struct creation {
-    struct table *table;
+    struct sql_table *table;
     struct arguments arguments;
     char *path;    /* of the store; NULL: private, in memory */
     bool writing;  /* `mark` was taken */
@@ -104,7 +104,7 @@ static int open_private_store(struct creation *creation)
 /* The shadow table remembers a relative path as it is, where a database file gives it a meaning. */
 static int remember_dir(struct creation *creation)
 {
-    struct table *table = creation->table;
+    struct sql_table *table = creation->table;
     const char *dir = creation->arguments.dir, *file;
 
     if (!dir)
@@ -116,7 +116,7 @@ static int remember_dir(struct creation *creation)
 
 static int find_store(struct creation *creation)
 {
-    struct table *table = creation->table;
+    struct sql_table *table = creation->table;
     int rc;
 
     rc = path_of_store(table->connection->db, table->schema_name, creation->arguments.dir, &creation->path,
@@ -167,7 +167,7 @@ static int check_options(const struct creation *creation)
 
 static int take_columns(struct creation *creation, const char *columns)
 {
-    struct table *table = creation->table;
+    struct sql_table *table = creation->table;
 
     sqlite3_free(table->shadow.columns);
     table->shadow.columns = sqlite3_mprintf("%s", columns);
@@ -195,7 +195,7 @@ static int open_table(struct creation *creation, const struct lsmkv_table_entry 
 
 static int make_table(struct creation *creation)
 {
-    struct table *table = creation->table;
+    struct sql_table *table = creation->table;
     struct lsmkv_error err = {LSMKV_OK, ""};
     enum lsmkv_status status;
     char *columns, *definition;
@@ -222,7 +222,7 @@ static int find_table(struct creation *creation)
 {
     struct lsmkv_table_entry entry = {0, LSMKV_BUF_INIT};
     struct lsmkv_error err = {LSMKV_OK, ""};
-    struct table *table = creation->table;
+    struct sql_table *table = creation->table;
     bool found = false;
     int rc = session_write(table->session, creation->message);
 
@@ -242,7 +242,7 @@ static int find_table(struct creation *creation)
 
 static int create(struct creation *creation, int count, const char *const *texts)
 {
-    struct table *table = creation->table;
+    struct sql_table *table = creation->table;
     struct connection *connection = table->connection;
     int rc;
 
@@ -258,7 +258,7 @@ static int create(struct creation *creation, int count, const char *const *texts
     if (!rc)
         rc = shadow_create(connection->db, table->schema_name, table->name, &table->shadow, creation->message);
     if (!rc)
-        rc = table_declare(table, creation->message);
+        rc = sql_table_declare(table, creation->message);
     return rc;
 }
 
@@ -271,20 +271,20 @@ static void undo(const struct creation *creation)
         lsmkv_session_rollback_to(session->engine, creation->mark);
 }
 
-int table_create(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **vtab, char **message)
+int sql_table_create(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **vtab, char **message)
 {
     struct creation creation = {.message = message};
     int rc;
 
     (void)db;
-    creation.table = table_new(context, argv[1], argv[2]);
+    creation.table = sql_table_new(context, argv[1], argv[2]);
     if (!creation.table)
         return SQLITE_NOMEM;
     arguments_init(&creation.arguments);
     rc = create(&creation, argc - 3, argv + 3);
     if (rc) {
         undo(&creation);
-        table_free(creation.table);
+        sql_table_free(creation.table);
     } else {
         *vtab = &creation.table->base;
     }

@@ -10,9 +10,9 @@
 #include "ext/memory.h"
 #include "ext/plan.h"
 #include "ext/ranges.h"
-#include "ext/table.h"
+#include "ext/sql_table.h"
 
-struct cursor {
+struct sql_cursor {
     sqlite3_vtab_cursor base;
     bool counted; /* the session counts it as a reader */
     bool descending;
@@ -25,19 +25,19 @@ struct cursor {
     struct row_reader row;
 };
 
-static struct cursor *of(sqlite3_vtab_cursor *cursor)
+static struct sql_cursor *of(sqlite3_vtab_cursor *cursor)
 {
-    return (struct cursor *)cursor;
+    return (struct sql_cursor *)cursor;
 }
 
-static struct table *table_of(const struct cursor *cursor)
+static struct sql_table *table_of(const struct sql_cursor *cursor)
 {
-    return (struct table *)cursor->base.pVtab;
+    return (struct sql_table *)cursor->base.pVtab;
 }
 
-static int fail(const struct cursor *cursor, enum lsmkv_status status, const struct lsmkv_error *err)
+static int fail(const struct sql_cursor *cursor, enum lsmkv_status status, const struct lsmkv_error *err)
 {
-    struct table *table = table_of(cursor);
+    struct sql_table *table = table_of(cursor);
 
     if (status == LSMKV_CORRUPT && !err)
         return error_set(&table->base.zErrMsg, SQLITE_CORRUPT_VTAB, "table %s: a damaged row", table->name);
@@ -46,10 +46,10 @@ static int fail(const struct cursor *cursor, enum lsmkv_status status, const str
 
 /* ---- Life ---- */
 
-int cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **cursor)
+int sql_cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **cursor)
 {
-    struct table *table = (struct table *)vtab;
-    struct cursor *made = memory_alloc(sizeof(*made));
+    struct sql_table *table = (struct sql_table *)vtab;
+    struct sql_cursor *made = memory_alloc(sizeof(*made));
 
     if (!made)
         return SQLITE_NOMEM;
@@ -61,9 +61,9 @@ int cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **cursor)
     return SQLITE_OK;
 }
 
-int cursor_close(sqlite3_vtab_cursor *base)
+int sql_cursor_close(sqlite3_vtab_cursor *base)
 {
-    struct cursor *cursor = of(base);
+    struct sql_cursor *cursor = of(base);
 
     lsmkv_cursor_close(cursor->engine);
     if (cursor->counted)
@@ -77,7 +77,7 @@ int cursor_close(sqlite3_vtab_cursor *base)
 
 /* ---- Moving ---- */
 
-static int set_row(struct cursor *cursor, struct lsmkv_slice key, struct lsmkv_slice value)
+static int set_row(struct sql_cursor *cursor, struct lsmkv_slice key, struct lsmkv_slice value)
 {
     enum lsmkv_status status = row_reader_set(&cursor->row, key, value);
 
@@ -88,7 +88,7 @@ static int set_row(struct cursor *cursor, struct lsmkv_slice key, struct lsmkv_s
 }
 
 /* Takes the row that the engine's cursor is on, if it is on one. */
-static int take_row(struct cursor *cursor, enum lsmkv_status moved, const struct lsmkv_error *err)
+static int take_row(struct sql_cursor *cursor, enum lsmkv_status moved, const struct lsmkv_error *err)
 {
     if (moved)
         return fail(cursor, moved, err);
@@ -97,7 +97,7 @@ static int take_row(struct cursor *cursor, enum lsmkv_status moved, const struct
     return set_row(cursor, lsmkv_cursor_key(cursor->engine), lsmkv_cursor_value(cursor->engine));
 }
 
-static int enter_point(struct cursor *cursor)
+static int enter_point(struct sql_cursor *cursor)
 {
     struct lsmkv_error err = {LSMKV_OK, ""};
     struct lsmkv_slice key = ranges_lower(&cursor->ranges, cursor->range);
@@ -110,7 +110,7 @@ static int enter_point(struct cursor *cursor)
     return found ? set_row(cursor, key, bytes_of(&cursor->value)) : SQLITE_OK;
 }
 
-static int enter_range(struct cursor *cursor)
+static int enter_range(struct sql_cursor *cursor)
 {
     struct lsmkv_error err = {LSMKV_OK, ""};
     enum lsmkv_status status;
@@ -129,13 +129,13 @@ static int enter_range(struct cursor *cursor)
     return take_row(cursor, status, &err);
 }
 
-static bool more_ranges(const struct cursor *cursor)
+static bool more_ranges(const struct sql_cursor *cursor)
 {
     return cursor->range >= 0 && cursor->range < cursor->ranges.count;
 }
 
 /* Leaves the range at hand and goes on to the first row of those after it. */
-static int enter_next_ranges(struct cursor *cursor, int step)
+static int enter_next_ranges(struct sql_cursor *cursor, int step)
 {
     int rc = SQLITE_OK;
 
@@ -150,7 +150,7 @@ static int enter_next_ranges(struct cursor *cursor, int step)
     return rc;
 }
 
-static int advance(struct cursor *cursor)
+static int advance(struct sql_cursor *cursor)
 {
     struct lsmkv_error err = {LSMKV_OK, ""};
     enum lsmkv_status status;
@@ -170,7 +170,7 @@ static int advance(struct cursor *cursor)
 }
 
 /* LIMIT and OFFSET are the last two arguments of a plan that has them. */
-static int skip_offset(struct cursor *cursor, int argc, sqlite3_value **argv)
+static int skip_offset(struct sql_cursor *cursor, int argc, sqlite3_value **argv)
 {
     sqlite3_int64 offset = sqlite3_value_int64(argv[argc - 1]);
     int rc = SQLITE_OK;
@@ -181,11 +181,11 @@ static int skip_offset(struct cursor *cursor, int argc, sqlite3_value **argv)
     return rc;
 }
 
-int cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc, sqlite3_value **argv)
+int sql_cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc, sqlite3_value **argv)
 {
-    struct cursor *cursor = of(base);
-    struct table *table = table_of(cursor);
-    int rc = table_attach(table);
+    struct sql_cursor *cursor = of(base);
+    struct sql_table *table = table_of(cursor);
+    int rc = sql_table_attach(table);
 
     (void)text;
     cursor->valid = false;
@@ -204,9 +204,9 @@ int cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int arg
     return rc;
 }
 
-int cursor_next(sqlite3_vtab_cursor *base)
+int sql_cursor_next(sqlite3_vtab_cursor *base)
 {
-    struct cursor *cursor = of(base);
+    struct sql_cursor *cursor = of(base);
 
     if (cursor->rows_left > 0)
         cursor->rows_left--;
@@ -217,18 +217,18 @@ int cursor_next(sqlite3_vtab_cursor *base)
     return advance(cursor);
 }
 
-int cursor_eof(sqlite3_vtab_cursor *base)
+int sql_cursor_eof(sqlite3_vtab_cursor *base)
 {
-    const struct cursor *cursor = of(base);
+    const struct sql_cursor *cursor = of(base);
 
     return !cursor->valid || cursor->rows_left == 0;
 }
 
 /* ---- Columns ---- */
 
-int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
+int sql_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
 {
-    struct cursor *cursor = of(base);
+    struct sql_cursor *cursor = of(base);
     struct cell cell;
     enum lsmkv_status status = row_reader_get(&cursor->row, column, &cell);
 
@@ -238,9 +238,9 @@ int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int colum
     return SQLITE_OK;
 }
 
-int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
+int sql_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
 {
-    struct cursor *cursor = of(base);
+    struct sql_cursor *cursor = of(base);
     int64_t value;
 
     if (!key_get_rowid(cursor->row.key, &value))

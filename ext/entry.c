@@ -8,7 +8,7 @@
 #include "ext/hub.h"
 #include "ext/introspect.h"
 #include "ext/memory.h"
-#include "ext/table.h"
+#include "ext/sql_table.h"
 
 SQLITE_EXTENSION_INIT1
 
@@ -36,8 +36,8 @@ static bool is_loaded(sqlite3 *db)
 
 static int register_all(struct connection *connection)
 {
-    int rc =
-        sqlite3_create_module_v2(connection->db, "lsmkv", &table_module, connection_ref(connection), connection_unref);
+    int rc = sqlite3_create_module_v2(connection->db, "lsmkv", &sql_table_module, connection_ref(connection),
+                                      connection_unref);
 
     if (!rc)
         rc = functions_register(connection);

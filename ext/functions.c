@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "ext/error.h"
-#include "ext/table.h"
+#include "ext/sql_table.h"
 
 /* What the store has done so far, for telling what a call did. */
 struct work {
@@ -52,24 +52,24 @@ static void result_error(sqlite3_context *context, int rc, char *message)
 }
 
 /* The attached table that the argument names. Work on a store waits for its writers, so not inside one's own writing. */
-static struct table *argument_table(sqlite3_context *context, sqlite3_value *argument)
+static struct sql_table *argument_table(sqlite3_context *context, sqlite3_value *argument)
 {
     struct connection *connection = sqlite3_user_data(context);
     const char *name = (const char *)sqlite3_value_text(argument);
     char *message = NULL;
-    struct table *table;
+    struct sql_table *table;
     int rc;
 
     if (!name) {
         result_error(context, SQLITE_ERROR, sqlite3_mprintf("lsmkv: the name of a table is needed"));
         return NULL;
     }
-    table = table_find(connection, name, &message);
+    table = sql_table_find(connection, name, &message);
     if (!table) {
         result_error(context, SQLITE_ERROR, message);
         return NULL;
     }
-    rc = table_attach(table);
+    rc = sql_table_attach(table);
     if (rc) {
         result_error(context, rc, table->base.zErrMsg);
         table->base.zErrMsg = NULL;
@@ -85,7 +85,7 @@ static struct table *argument_table(sqlite3_context *context, sqlite3_value *arg
 
 static void flush(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-    struct table *table = argument_table(context, argv[0]);
+    struct sql_table *table = argument_table(context, argv[0]);
     struct lsmkv_error err = {LSMKV_OK, ""};
     struct lsmkv_store *store;
     enum lsmkv_status status;
@@ -110,7 +110,7 @@ static void flush(sqlite3_context *context, int argc, sqlite3_value **argv)
 
 static void compact(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-    struct table *table = argument_table(context, argv[0]);
+    struct sql_table *table = argument_table(context, argv[0]);
     uint8_t bounds[2 * LSMKV_TABLE_ID_SIZE];
     struct lsmkv_error err = {LSMKV_OK, ""};
     struct lsmkv_slice lower, upper;
@@ -123,7 +123,7 @@ static void compact(sqlite3_context *context, int argc, sqlite3_value **argv)
     if (!table)
         return;
     store = session_store(table->session);
-    table_key_range(table, bounds, &lower, &upper);
+    sql_table_key_range(table, bounds, &lower, &upper);
     before = work_now(store);
     status = lsmkv_compact(store, lower, upper, &err);
     if (status) {

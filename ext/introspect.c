@@ -6,7 +6,7 @@
 #include "ext/error.h"
 #include "ext/introspect_rows.h"
 #include "ext/memory.h"
-#include "ext/table.h"
+#include "ext/sql_table.h"
 
 struct view_table {
     sqlite3_vtab base;
@@ -122,12 +122,12 @@ static int collect(struct view_cursor *cursor, const struct session *session)
 static int collect_table(struct view_cursor *cursor, const char *name)
 {
     struct view_table *view = table_of(cursor->base.pVtab);
-    struct table *table = table_find(view->connection, name, &view->base.zErrMsg);
+    struct sql_table *table = sql_table_find(view->connection, name, &view->base.zErrMsg);
     int rc;
 
     if (!table)
         return SQLITE_ERROR;
-    rc = table_attach(table);
+    rc = sql_table_attach(table);
     if (!rc)
         return collect(cursor, table->session);
     sqlite3_free(view->base.zErrMsg);
@@ -139,11 +139,11 @@ static int collect_table(struct view_cursor *cursor, const char *name)
 /* Makes SQLite connect to all virtual tables; then opens the stores of ours, those that can be opened. */
 static void attach_all(struct connection *connection)
 {
-    struct table *table;
+    struct sql_table *table;
 
     (void)sqlite3_exec(connection->db, "PRAGMA table_list", NULL, NULL, NULL);
     for (table = connection->tables; table; table = table->next) {
-        if (table_attach(table) == SQLITE_OK)
+        if (sql_table_attach(table) == SQLITE_OK)
             continue;
         sqlite3_free(table->base.zErrMsg);
         table->base.zErrMsg = NULL;

@@ -7,13 +7,13 @@
  */
 #include "ext/plan.h"
 
-#include "ext/table.h"
+#include "ext/sql_table.h"
 
 #define ROWS_UNKNOWN 100000 /* taken as the size of a table whose store is not open yet */
 #define ROWS_LEAST   10
 
 struct choice {
-    struct table *table;
+    struct sql_table *table;
     sqlite3_index_info *info;
     int equal, lower, upper; /* constraints, or -1 */
     int limit, offset;
@@ -23,7 +23,7 @@ struct choice {
     int arguments;
 };
 
-static bool is_key(const struct table *table, int column)
+static bool is_key(const struct sql_table *table, int column)
 {
     if (schema_has_rowid(&table->schema) && column == -1)
         return true;
@@ -181,7 +181,7 @@ static void use_limit(struct choice *choice)
 
 /* ---- Telling ---- */
 
-static double count_rows(const struct table *table)
+static double count_rows(const struct sql_table *table)
 {
     uint8_t bounds[2 * LSMKV_TABLE_ID_SIZE];
     struct lsmkv_slice lower, upper;
@@ -189,7 +189,7 @@ static double count_rows(const struct table *table)
 
     if (!table->session)
         return ROWS_UNKNOWN;
-    table_key_range(table, bounds, &lower, &upper);
+    sql_table_key_range(table, bounds, &lower, &upper);
     lsmkv_estimate(session_store(table->session), lower, upper, &entries, &bytes);
     return entries > ROWS_LEAST ? (double)entries : ROWS_LEAST;
 }
@@ -215,7 +215,7 @@ static void set_cost(struct choice *choice)
     info->estimatedRows = (sqlite3_int64)rows;
 }
 
-static const char *key_name(const struct table *table)
+static const char *key_name(const struct sql_table *table)
 {
     return table->schema.key_column < 0 ? "rowid" : table->schema.columns[table->schema.key_column].name;
 }
@@ -248,9 +248,9 @@ static int set_text(struct choice *choice)
     return info->idxStr ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-int table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
+int sql_table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
 {
-    struct choice choice = {.table = (struct table *)vtab,
+    struct choice choice = {.table = (struct sql_table *)vtab,
                             .info = info,
                             .equal = -1,
                             .lower = -1,

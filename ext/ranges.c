@@ -15,7 +15,7 @@
 
 struct builder {
     struct key_ranges *ranges;
-    const struct table *table;
+    const struct sql_table *table;
     int plan;
 };
 
@@ -447,7 +447,7 @@ static int add_list(const struct builder *builder, sqlite3_value *list, char **m
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-int ranges_build(struct key_ranges *ranges, const struct table *table, int plan, sqlite3_value **arguments,
+int ranges_build(struct key_ranges *ranges, const struct sql_table *table, int plan, sqlite3_value **arguments,
                  char **message)
 {
     const struct builder builder = {ranges, table, plan};

@@ -11,7 +11,7 @@
 #ifndef EXT_RANGES_H
 #define EXT_RANGES_H
 
-#include "ext/table.h"
+#include "ext/sql_table.h"
 
 struct key_range {
     size_t lower_at, lower_size; /* in `bytes`; inclusive */
@@ -28,7 +28,7 @@ struct key_ranges {
 void ranges_release(struct key_ranges *ranges); /* a zeroed one is fine */
 
 /* Replaces `ranges` with those of a plan (plan.h). The arguments may be converted in place. */
-int ranges_build(struct key_ranges *ranges, const struct table *table, int plan, sqlite3_value **arguments,
+int ranges_build(struct key_ranges *ranges, const struct sql_table *table, int plan, sqlite3_value **arguments,
                  char **message);
 
 static inline struct lsmkv_slice ranges_lower(const struct key_ranges *ranges, int index)

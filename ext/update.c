@@ -12,13 +12,13 @@
 #include "ext/error.h"
 #include "ext/hub.h"
 #include "ext/memory.h"
-#include "ext/table.h"
+#include "ext/sql_table.h"
 
 #define ROWID_TRIES 100 /* random rowids tried once the largest is taken */
 
 /* One call of xUpdate. */
 struct change {
-    struct table *table;
+    struct sql_table *table;
     sqlite3_value **values; /* of the columns */
     sqlite3_value *old_key; /* NULL: INSERT */
     sqlite3_value *new_key; /* what SQLite thinks the rowid or key will be */
@@ -28,28 +28,28 @@ struct change {
     bool key_changes; /* there is an old row, under another key */
 };
 
-static int fail(struct table *table, enum lsmkv_status status, const struct lsmkv_error *err)
+static int fail(struct sql_table *table, enum lsmkv_status status, const struct lsmkv_error *err)
 {
     return error_from(&table->base.zErrMsg, status, err);
 }
 
 /* ---- Keys ---- */
 
-static enum lsmkv_status start_key(const struct table *table, struct lsmkv_buf *key)
+static enum lsmkv_status start_key(const struct sql_table *table, struct lsmkv_buf *key)
 {
     key->size = 0;
     return key_put_table(key, table->shadow.table_id);
 }
 
-static enum lsmkv_status rowid_key(const struct table *table, struct lsmkv_buf *key, int64_t rowid)
+static enum lsmkv_status rowid_key(const struct sql_table *table, struct lsmkv_buf *key, int64_t rowid)
 {
     enum lsmkv_status status = start_key(table, key);
 
     return status ? status : key_put_rowid(key, rowid);
 }
 
-/* The key under which SQLite knows a row: what cursor_rowid() or the key column gave. */
-static enum lsmkv_status known_key(const struct table *table, struct lsmkv_buf *key, sqlite3_value *value)
+/* The key under which SQLite knows a row: what sql_cursor_rowid() or the key column gave. */
+static enum lsmkv_status known_key(const struct sql_table *table, struct lsmkv_buf *key, sqlite3_value *value)
 {
     struct cell cell;
     enum lsmkv_status status;
@@ -62,7 +62,7 @@ static enum lsmkv_status known_key(const struct table *table, struct lsmkv_buf *
     return status ? status : key_put_cell(key, &cell, table->schema.collation);
 }
 
-static enum lsmkv_status cell_key(const struct table *table, struct lsmkv_buf *key)
+static enum lsmkv_status cell_key(const struct sql_table *table, struct lsmkv_buf *key)
 {
     enum lsmkv_status status = start_key(table, key);
 
@@ -74,7 +74,7 @@ static enum lsmkv_status cell_key(const struct table *table, struct lsmkv_buf *k
 /* ---- Values ---- */
 
 /* UPDATE ... FROM may say that a column keeps its value without giving it: the old row has it. */
-static int read_old_row(struct table *table)
+static int read_old_row(struct sql_table *table)
 {
     struct lsmkv_error err = {LSMKV_OK, ""};
     enum lsmkv_status status = LSMKV_OK;
@@ -92,7 +92,7 @@ static int read_old_row(struct table *table)
     return fail(table, status, NULL);
 }
 
-static int take_old_value(struct table *table, int column, bool *read)
+static int take_old_value(struct sql_table *table, int column, bool *read)
 {
     int rc = SQLITE_OK;
 
@@ -105,7 +105,7 @@ static int take_old_value(struct table *table, int column, bool *read)
 /* Fills table->cells with what will be stored. */
 static int take_values(const struct change *change)
 {
-    struct table *table = change->table;
+    struct sql_table *table = change->table;
     bool read = false;
     int i, rc = SQLITE_OK;
 
@@ -120,7 +120,7 @@ static int take_values(const struct change *change)
     return rc;
 }
 
-static int check_not_null(struct table *table)
+static int check_not_null(struct sql_table *table)
 {
     const struct table_schema *schema = &table->schema;
     int i;
@@ -136,13 +136,13 @@ static int check_not_null(struct table *table)
 
 /* ---- Rowids ---- */
 
-static int mismatch(struct table *table)
+static int mismatch(struct sql_table *table)
 {
     return error_core(&table->base.zErrMsg, SQLITE_MISMATCH, "datatype mismatch");
 }
 
 /* The largest rowid in the table as this transaction sees it; 0 if there is none above. */
-static int find_largest(struct table *table, int64_t *largest)
+static int find_largest(struct sql_table *table, int64_t *largest)
 {
     struct lsmkv_error err = {LSMKV_OK, ""};
     uint8_t bounds[2 * LSMKV_TABLE_ID_SIZE];
@@ -151,7 +151,7 @@ static int find_largest(struct table *table, int64_t *largest)
     enum lsmkv_status status;
     int64_t rowid = 0;
 
-    table_key_range(table, bounds, &lower, &upper);
+    sql_table_key_range(table, bounds, &lower, &upper);
     status = lsmkv_cursor_open(&cursor, table->session->engine, lower, upper, &err);
     if (!status)
         status = lsmkv_cursor_last(cursor, &err);
@@ -162,7 +162,7 @@ static int find_largest(struct table *table, int64_t *largest)
     return fail(table, status, &err);
 }
 
-static int rowid_is_taken(struct table *table, int64_t rowid, bool *taken)
+static int rowid_is_taken(struct sql_table *table, int64_t rowid, bool *taken)
 {
     struct lsmkv_error err = {LSMKV_OK, ""};
     enum lsmkv_status status = rowid_key(table, &table->key, rowid);
@@ -173,7 +173,7 @@ static int rowid_is_taken(struct table *table, int64_t rowid, bool *taken)
 }
 
 /* Once 2^63-1 is taken: a random one, as SQLite does. */
-static int choose_random_rowid(struct table *table, int64_t *rowid)
+static int choose_random_rowid(struct sql_table *table, int64_t *rowid)
 {
     bool taken = true;
     int tries, rc = SQLITE_OK;
@@ -188,7 +188,7 @@ static int choose_random_rowid(struct table *table, int64_t *rowid)
     return rc;
 }
 
-static int choose_rowid(struct table *table, int64_t *rowid)
+static int choose_rowid(struct sql_table *table, int64_t *rowid)
 {
     struct rowid_mark *mark = session_rowid_mark(table->session, table->shadow.table_id);
     int rc;
@@ -208,7 +208,7 @@ static int choose_rowid(struct table *table, int64_t *rowid)
 }
 
 /* Keeps the remembered largest rowid right: after a row was put, or one deleted. */
-static void note_put(const struct table *table, int64_t rowid)
+static void note_put(const struct sql_table *table, int64_t rowid)
 {
     struct rowid_mark *mark = session_rowid_mark(table->session, table->shadow.table_id);
 
@@ -216,7 +216,7 @@ static void note_put(const struct table *table, int64_t rowid)
         mark->largest = rowid;
 }
 
-static void note_delete(const struct table *table, int64_t rowid)
+static void note_delete(const struct sql_table *table, int64_t rowid)
 {
     struct rowid_mark *mark = session_rowid_mark(table->session, table->shadow.table_id);
 
@@ -227,7 +227,7 @@ static void note_delete(const struct table *table, int64_t rowid)
 /* The rowid as the columns say it: the INTEGER PRIMARY KEY. *given is false for NULL and where there is no such column. */
 static int column_rowid(const struct change *change, int64_t *rowid, bool *given)
 {
-    struct table *table = change->table;
+    struct sql_table *table = change->table;
     const struct cell *cell;
 
     *given = false;
@@ -243,7 +243,7 @@ static int column_rowid(const struct change *change, int64_t *rowid, bool *given
     return SQLITE_OK;
 }
 
-static int disagree(struct table *table)
+static int disagree(struct sql_table *table)
 {
     return error_set(&table->base.zErrMsg, SQLITE_ERROR,
                      "table %s: rowid and %s are given different values, but are the same", table->name,
@@ -291,7 +291,7 @@ static int settle_update_rowid(struct change *change)
 /* Sets table->key, and the cell of an INTEGER PRIMARY KEY. */
 static int settle_key(struct change *change)
 {
-    struct table *table = change->table;
+    struct sql_table *table = change->table;
     int rc;
 
     if (!schema_has_rowid(&table->schema))
@@ -308,7 +308,7 @@ static int settle_key(struct change *change)
 
 /* ---- Writing ---- */
 
-static int taken(struct table *table)
+static int taken(struct sql_table *table)
 {
     const struct table_schema *schema = &table->schema;
 
@@ -321,7 +321,7 @@ static int taken(struct table *table)
 
 static int check_unique(const struct change *change)
 {
-    struct table *table = change->table;
+    struct sql_table *table = change->table;
     struct lsmkv_error err = {LSMKV_OK, ""};
     enum lsmkv_status status;
     bool found = false;
@@ -337,7 +337,7 @@ static int check_unique(const struct change *change)
 /* Two writes where the key changes: both or none. */
 static int write_row(const struct change *change)
 {
-    struct table *table = change->table;
+    struct sql_table *table = change->table;
     struct lsmkv_session *engine = table->session->engine;
     struct lsmkv_error err = {LSMKV_OK, ""};
     uint64_t mark = lsmkv_session_mark(engine);
@@ -359,7 +359,7 @@ static int write_row(const struct change *change)
     return SQLITE_OK;
 }
 
-static int encode_row(struct table *table, struct lsmkv_buf *row)
+static int encode_row(struct sql_table *table, struct lsmkv_buf *row)
 {
     const struct table_schema *schema = &table->schema;
     enum lsmkv_status status =
@@ -373,7 +373,7 @@ static int encode_row(struct table *table, struct lsmkv_buf *row)
 
 static int put(struct change *change)
 {
-    struct table *table = change->table;
+    struct sql_table *table = change->table;
     int rc = take_values(change);
 
     if (!rc && schema_has_rowid(&table->schema))
@@ -392,7 +392,7 @@ static int put(struct change *change)
 }
 
 /* OR REPLACE of an earlier row of the same statement may have removed this one: then there is nothing to update. */
-static int is_gone(struct table *table, bool *gone)
+static int is_gone(struct sql_table *table, bool *gone)
 {
     struct lsmkv_error err = {LSMKV_OK, ""};
     enum lsmkv_status status;
@@ -405,7 +405,7 @@ static int is_gone(struct table *table, bool *gone)
 
 static int update_row(struct change *change)
 {
-    struct table *table = change->table;
+    struct sql_table *table = change->table;
     bool gone = false;
     int rc = fail(table, known_key(table, &table->old_key, change->old_key), NULL);
 
@@ -414,7 +414,7 @@ static int update_row(struct change *change)
     return rc || gone ? rc : put(change);
 }
 
-static int delete_row(struct table *table, sqlite3_value *key)
+static int delete_row(struct sql_table *table, sqlite3_value *key)
 {
     struct lsmkv_error err = {LSMKV_OK, ""};
     enum lsmkv_status status = known_key(table, &table->old_key, key);
@@ -427,7 +427,7 @@ static int delete_row(struct table *table, sqlite3_value *key)
 }
 
 /* After a COMMIT that SQLite refused, and where BEGIN came while the statement ran, there is something to begin again. */
-static int make_ready(struct table *table)
+static int make_ready(struct sql_table *table)
 {
     struct connection *connection = table->connection;
     int rc;
@@ -440,9 +440,9 @@ static int make_ready(struct table *table)
     return session_write(table->session, &table->base.zErrMsg);
 }
 
-int table_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_int64 *rowid)
+int sql_table_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_int64 *rowid)
 {
-    struct table *table = (struct table *)vtab;
+    struct sql_table *table = (struct sql_table *)vtab;
     struct change change = {.table = table};
     int conflict, rc = make_ready(table);
 

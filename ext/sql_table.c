@@ -1,4 +1,4 @@
-#include "ext/table.h"
+#include "ext/sql_table.h"
 
 #include <string.h>
 
@@ -11,16 +11,16 @@
 #include "ext/schema_parse.h"
 #include "ext/transaction.h"
 
-static struct table *of(sqlite3_vtab *vtab)
+static struct sql_table *of(sqlite3_vtab *vtab)
 {
-    return (struct table *)vtab;
+    return (struct sql_table *)vtab;
 }
 
 /* ---- Life ---- */
 
-struct table *table_new(struct connection *connection, const char *schema_name, const char *name)
+struct sql_table *sql_table_new(struct connection *connection, const char *schema_name, const char *name)
 {
-    struct table *table = memory_alloc(sizeof(*table));
+    struct sql_table *table = memory_alloc(sizeof(*table));
 
     if (!table)
         return NULL;
@@ -31,15 +31,15 @@ struct table *table_new(struct connection *connection, const char *schema_name, 
     table->schema_name = memory_copy_text(schema_name, strlen(schema_name));
     table->name = memory_copy_text(name, strlen(name));
     if (!table->schema_name || !table->name) {
-        table_free(table);
+        sql_table_free(table);
         return NULL;
     }
     return table;
 }
 
-void table_free(struct table *table)
+void sql_table_free(struct sql_table *table)
 {
-    struct table **link;
+    struct sql_table **link;
 
     if (!table)
         return;
@@ -66,7 +66,7 @@ void table_free(struct table *table)
     memory_free(table);
 }
 
-int table_declare(struct table *table, char **message)
+int sql_table_declare(struct sql_table *table, char **message)
 {
     sqlite3 *db = table->connection->db;
     char *declaration = schema_declaration(&table->schema);
@@ -89,14 +89,14 @@ int table_declare(struct table *table, char **message)
 }
 
 /* Reading a schema must not fail because of one table, or it could not even be dropped: it fails when it is used. */
-static int connect_broken(struct table *table, char *why, char **message)
+static int connect_broken(struct sql_table *table, char *why, char **message)
 {
     table->broken = why;
     schema_release(&table->schema);
     return schema_parse(&table->schema, "broken", message);
 }
 
-static int connect_shadow(struct table *table, char **message)
+static int connect_shadow(struct sql_table *table, char **message)
 {
     char *why = NULL;
     int rc;
@@ -114,7 +114,7 @@ static int connect_shadow(struct table *table, char **message)
 static int table_connect(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **vtab,
                          char **message)
 {
-    struct table *table = table_new(context, argv[1], argv[2]);
+    struct sql_table *table = sql_table_new(context, argv[1], argv[2]);
     int rc;
 
     (void)db;
@@ -123,9 +123,9 @@ static int table_connect(sqlite3 *db, void *context, int argc, const char *const
         return SQLITE_NOMEM;
     rc = connect_shadow(table, message);
     if (!rc)
-        rc = table_declare(table, message);
+        rc = sql_table_declare(table, message);
     if (rc) {
-        table_free(table);
+        sql_table_free(table);
         return rc;
     }
     *vtab = &table->base;
@@ -134,14 +134,14 @@ static int table_connect(sqlite3 *db, void *context, int argc, const char *const
 
 static int table_disconnect(sqlite3_vtab *vtab)
 {
-    table_free(of(vtab));
+    sql_table_free(of(vtab));
     return SQLITE_OK;
 }
 
 /* ---- First use ---- */
 
 /* The store as the shadow table remembers it. */
-static int open_store(struct table *table, char **message)
+static int open_store(struct sql_table *table, char **message)
 {
     struct connection *connection = table->connection;
     struct store_request request = {.expected_id = table->shadow.store_id};
@@ -167,7 +167,7 @@ static int open_store(struct table *table, char **message)
 }
 
 /* Says which table it is about, and what helps where the store is not the one that belongs here. */
-static int explain(struct table *table, int rc, const char *why)
+static int explain(struct sql_table *table, int rc, const char *why)
 {
     const char *prefix = "lsmkv: ";
 
@@ -183,7 +183,7 @@ static int explain(struct table *table, int rc, const char *why)
 }
 
 /* Its name in the store; a table that was dropped through another database has none. */
-static int find_name(struct table *table, char **message)
+static int find_name(struct sql_table *table, char **message)
 {
     char *name = NULL;
     int rc = catalog_name(table->session, table->shadow.table_id, &name, message);
@@ -198,7 +198,7 @@ static int find_name(struct table *table, char **message)
     return SQLITE_OK;
 }
 
-int table_attach(struct table *table)
+int sql_table_attach(struct sql_table *table)
 {
     char *why = NULL;
     int rc;
@@ -224,7 +224,7 @@ int table_attach(struct table *table)
 /* ---- Transactions ---- */
 
 /* The catalog as this transaction sees it must still hold the table: rows of a dropped one would vanish. */
-static int check_alive(struct table *table)
+static int check_alive(struct sql_table *table)
 {
     struct lsmkv_table_entry entry = {0, LSMKV_BUF_INIT};
     struct lsmkv_error err = {LSMKV_OK, ""};
@@ -248,8 +248,8 @@ static int check_alive(struct table *table)
 
 static int table_begin(sqlite3_vtab *vtab)
 {
-    struct table *table = of(vtab);
-    int rc = table_attach(table);
+    struct sql_table *table = of(vtab);
+    int rc = sql_table_attach(table);
 
     if (!rc)
         rc = session_write(table->session, &vtab->zErrMsg);
@@ -298,9 +298,9 @@ static int table_rollback_to(sqlite3_vtab *vtab, int level)
 /* ---- DROP and RENAME ---- */
 
 /* Attaches for a change of the catalog; *usable is false where the store is not there or not right any more. */
-static int begin_catalog_change(struct table *table, bool *usable)
+static int begin_catalog_change(struct sql_table *table, bool *usable)
 {
-    int rc = table_attach(table);
+    int rc = sql_table_attach(table);
 
     *usable = rc == SQLITE_OK;
     if (rc == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_CORRUPT) {
@@ -316,7 +316,7 @@ static int begin_catalog_change(struct table *table, bool *usable)
     return rc;
 }
 
-static int drop_from_store(struct table *table)
+static int drop_from_store(struct sql_table *table)
 {
     struct lsmkv_error err = {LSMKV_OK, ""};
     bool usable;
@@ -332,24 +332,24 @@ static int drop_from_store(struct table *table)
 /* SQLite may still roll this back, and says so to the hub only: this object is gone then. */
 static int table_destroy(sqlite3_vtab *vtab)
 {
-    struct table *table = of(vtab);
+    struct sql_table *table = of(vtab);
     int rc = hub_join(table->connection, &vtab->zErrMsg);
 
-    if (!rc && !table_is_temp(table))
+    if (!rc && !sql_table_is_temp(table))
         rc = drop_from_store(table);
     if (!rc)
         rc = shadow_drop(table->connection->db, table->schema_name, table->name, &vtab->zErrMsg);
     if (!rc)
-        table_free(table);
+        sql_table_free(table);
     return rc;
 }
 
 /* A table that bears another name in the store keeps it. */
-static int rename_in_store(struct table *table, const char *to)
+static int rename_in_store(struct sql_table *table, const char *to)
 {
     struct lsmkv_error err = {LSMKV_OK, ""};
     enum lsmkv_status status;
-    int rc = table_attach(table);
+    int rc = sql_table_attach(table);
 
     if (rc || strcmp(table->store_name, table->name) != 0)
         return rc;
@@ -363,10 +363,10 @@ static int rename_in_store(struct table *table, const char *to)
 
 static int table_rename(sqlite3_vtab *vtab, const char *to)
 {
-    struct table *table = of(vtab);
+    struct sql_table *table = of(vtab);
     int rc = hub_join(table->connection, &vtab->zErrMsg);
 
-    if (!rc && !table_is_temp(table))
+    if (!rc && !sql_table_is_temp(table))
         rc = rename_in_store(table, to);
     if (!rc)
         rc = shadow_rename(table->connection->db, table->schema_name, table->name, to, &vtab->zErrMsg);
@@ -378,21 +378,21 @@ static int table_shadow_name(const char *suffix)
     return sqlite3_stricmp(suffix, SHADOW_SUFFIX) == 0;
 }
 
-const sqlite3_module table_module = {
+const sqlite3_module sql_table_module = {
     .iVersion = 3,
-    .xCreate = table_create,
+    .xCreate = sql_table_create,
     .xConnect = table_connect,
-    .xBestIndex = table_best_index,
+    .xBestIndex = sql_table_best_index,
     .xDisconnect = table_disconnect,
     .xDestroy = table_destroy,
-    .xOpen = cursor_open,
-    .xClose = cursor_close,
-    .xFilter = cursor_filter,
-    .xNext = cursor_next,
-    .xEof = cursor_eof,
-    .xColumn = cursor_column,
-    .xRowid = cursor_rowid,
-    .xUpdate = table_update,
+    .xOpen = sql_cursor_open,
+    .xClose = sql_cursor_close,
+    .xFilter = sql_cursor_filter,
+    .xNext = sql_cursor_next,
+    .xEof = sql_cursor_eof,
+    .xColumn = sql_cursor_column,
+    .xRowid = sql_cursor_rowid,
+    .xUpdate = sql_table_update,
     .xBegin = table_begin,
     .xSync = table_sync,
     .xCommit = table_commit,
@@ -419,9 +419,9 @@ static bool touch(sqlite3 *db, const char *schema, const char *name)
     return rc == SQLITE_OK;
 }
 
-static struct table *search(const struct connection *connection, const char *schema, const char *name)
+static struct sql_table *search(const struct connection *connection, const char *schema, const char *name)
 {
-    struct table *table;
+    struct sql_table *table;
 
     for (table = connection->tables; table; table = table->next) {
         if (sqlite3_stricmp(table->name, name) == 0 && (!schema || sqlite3_stricmp(table->schema_name, schema) == 0))
@@ -431,19 +431,19 @@ static struct table *search(const struct connection *connection, const char *sch
 }
 
 /* In the order in which SQLite looks: temp, main, then the attached ones. */
-static struct table *search_all(const struct connection *connection, const char *name)
+static struct sql_table *search_all(const struct connection *connection, const char *name)
 {
-    struct table *table = search(connection, "temp", name);
+    struct sql_table *table = search(connection, "temp", name);
 
     if (!table)
         table = search(connection, "main", name);
     return table ? table : search(connection, NULL, name);
 }
 
-struct table *table_find(struct connection *connection, const char *name, char **message)
+struct sql_table *sql_table_find(struct connection *connection, const char *name, char **message)
 {
     const char *dot = strchr(name, '.');
-    struct table *table = NULL;
+    struct sql_table *table = NULL;
     char *schema;
 
     if (touch(connection->db, NULL, name))
@@ -459,7 +459,8 @@ struct table *table_find(struct connection *connection, const char *name, char *
     return table;
 }
 
-void table_key_range(const struct table *table, uint8_t *bounds, struct lsmkv_slice *lower, struct lsmkv_slice *upper)
+void sql_table_key_range(const struct sql_table *table, uint8_t *bounds, struct lsmkv_slice *lower,
+                         struct lsmkv_slice *upper)
 {
     bytes_put_be(bounds, table->shadow.table_id, LSMKV_TABLE_ID_SIZE);
     bytes_put_be(bounds + LSMKV_TABLE_ID_SIZE, (uint64_t)table->shadow.table_id + 1, LSMKV_TABLE_ID_SIZE);

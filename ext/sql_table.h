@@ -1,0 +1,79 @@
+/*
+ * sql_table.h - one lsmkv table as a connection sees it: the virtual table object.
+ *
+ * Life:      made by CREATE VIRTUAL TABLE (create.c) or, whenever SQLite reads the schema, from the shadow table alone.
+ *            The store is opened by sql_table_attach() at the first use.
+ * Failure:   messages go to base.zErrMsg.
+ */
+#ifndef EXT_SQL_TABLE_H
+#define EXT_SQL_TABLE_H
+
+#include "ext/connection.h"
+#include "ext/row_codec.h"
+#include "ext/schema.h"
+#include "ext/session.h"
+#include "ext/shadow.h"
+
+struct sql_table {
+    sqlite3_vtab base; /* first: SQLite's part */
+    struct connection *connection;
+    struct sql_table *next; /* in connection->tables */
+    char *schema_name, *name;
+    struct table_schema schema;
+    struct shadow shadow;
+    char *broken;            /* why the shadow table cannot be used; NULL: it can */
+    char *store_name;        /* of the table in the store; known once attached */
+    struct session *session; /* NULL until attached */
+
+    /* Of the row being written, reused from row to row. */
+    struct cell *cells;
+    struct lsmkv_buf key, old_key, row, old_row;
+    struct row_reader old; /* reads `old_row`, where an UPDATE leaves columns as they are */
+};
+
+extern const sqlite3_module sql_table_module;
+
+/* A table object without schema and shadow, linked to its connection; NULL on failure. */
+struct sql_table *sql_table_new(struct connection *connection, const char *schema_name, const char *name);
+void sql_table_free(struct sql_table *table);
+
+/* After `schema` is set: what depends on the number of columns, and the declaration. */
+int sql_table_declare(struct sql_table *table, char **message);
+
+/* Opens the store if it is not open for this table, and finds the table in it. */
+int sql_table_attach(struct sql_table *table);
+
+static inline bool sql_table_is_temp(const struct sql_table *table)
+{
+    return sqlite3_stricmp(table->schema_name, "temp") == 0;
+}
+
+/* Finds a connected table by "name" or "schema.name"; connects to it first. NULL, with a message, if there is none. */
+struct sql_table *sql_table_find(struct connection *connection, const char *name, char **message);
+
+/* The range of all keys of the table: `bounds` holds 2 * LSMKV_TABLE_ID_SIZE bytes. */
+void sql_table_key_range(const struct sql_table *table, uint8_t *bounds, struct lsmkv_slice *lower,
+                         struct lsmkv_slice *upper);
+
+/* ---- Methods in other files ---- */
+
+/* create.c */
+int sql_table_create(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **vtab,
+                     char **message);
+
+/* plan.c */
+int sql_table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);
+
+/* cursor.c */
+int sql_cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **cursor);
+int sql_cursor_close(sqlite3_vtab_cursor *cursor);
+int sql_cursor_filter(sqlite3_vtab_cursor *cursor, int plan, const char *text, int argc, sqlite3_value **argv);
+int sql_cursor_next(sqlite3_vtab_cursor *cursor);
+int sql_cursor_eof(sqlite3_vtab_cursor *cursor);
+int sql_cursor_column(sqlite3_vtab_cursor *cursor, sqlite3_context *context, int column);
+int sql_cursor_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid);
+
+/* update.c */
+int sql_table_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_int64 *rowid);
+
+#endif
