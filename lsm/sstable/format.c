@@ -20,18 +20,6 @@ static uint64_t place_seed(const struct block_place *place)
     return (place->number + 1) * SEED_FACTOR_NUMBER ^ (place->offset + 1) * SEED_FACTOR_OFFSET;
 }
 
-/* Fuzzing builds take any checksum, so that the parsers behind it are reached. */
-static bool checksum_fits(uint64_t computed, uint64_t stored)
-{
-#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-    (void)computed;
-    (void)stored;
-    return true;
-#else
-    return computed == stored;
-#endif
-}
-
 enum lsmkv_status block_seal(struct lsmkv_buf *block, enum block_codec codec, uint32_t raw_size,
                              const struct block_place *place, uint64_t *checksum, struct lsmkv_error *err)
 {
@@ -49,27 +37,40 @@ enum lsmkv_status block_seal(struct lsmkv_buf *block, enum block_codec codec, ui
     return LSMKV_OK;
 }
 
+/* False if no payload of this size can decompress to so many bytes: asked before memory for them is taken. */
+static bool raw_size_possible(const struct block_parts *parts)
+{
+    uint64_t payload = parts->payload.size;
+
+    switch (parts->codec) {
+    case BLOCK_LZ4:
+        return parts->raw_size <= payload * 255; /* a byte of a length adds at most 255 */
+    case BLOCK_ZSTD:
+        return parts->raw_size <= (payload / 3 + 1) << 17; /* Zstd blocks: a header of 3 bytes, 128 KiB of content */
+    case BLOCK_NONE:
+        break;
+    }
+    return parts->raw_size == payload;
+}
+
 enum lsmkv_status block_unseal(struct lsmkv_slice block, const struct block_place *place, struct block_parts *parts,
                                struct lsmkv_error *err)
 {
     const uint8_t *trailer;
-    uint8_t codec;
 
     if (block.size < BLOCK_TRAILER_SIZE)
         return lsmkv_fail(err, LSMKV_CORRUPT, "%s: no block at offset %" PRIu64, place->path, place->offset);
     trailer = block.data + block.size - BLOCK_TRAILER_SIZE;
     parts->payload = slice_of(block.data, block.size - BLOCK_TRAILER_SIZE);
     parts->checksum = get_u64(trailer + 5);
-    if (!checksum_fits(checksum64_seeded(slice_of(block.data, block.size - 8), place_seed(place)), parts->checksum))
+    if (checksum64_seeded(slice_of(block.data, block.size - 8), place_seed(place)) != parts->checksum)
         return lsmkv_fail(err, LSMKV_CORRUPT, "%s: wrong checksum of the block at offset %" PRIu64, place->path,
                           place->offset);
-    codec = trailer[0];
     parts->raw_size = get_u32(trailer + 1);
-    if (codec > BLOCK_ZSTD || parts->raw_size > BLOCK_RAW_MAX ||
-        (codec == BLOCK_NONE && parts->raw_size != parts->payload.size))
+    parts->codec = (enum block_codec)trailer[0];
+    if (trailer[0] > BLOCK_ZSTD || parts->raw_size > BLOCK_RAW_MAX || !raw_size_possible(parts))
         return lsmkv_fail(err, LSMKV_CORRUPT, "%s: bad trailer of the block at offset %" PRIu64, place->path,
                           place->offset);
-    parts->codec = (enum block_codec)codec;
     return LSMKV_OK;
 }
 
@@ -160,8 +161,7 @@ enum lsmkv_status footer_get(struct lsmkv_slice tail, const char *path, struct s
     size = get_u32(end - FOOTER_TAIL);
     version = get_u32(end - FOOTER_TAIL + 4);
     footer->checksum = get_u64(end - FOOTER_TAIL + 8);
-    if (size < FOOTER_TAIL || size > tail.size ||
-        !checksum_fits(checksum64(slice_of(end - size, size - 16)), footer->checksum))
+    if (size < FOOTER_TAIL || size > tail.size || checksum64(slice_of(end - size, size - 16)) != footer->checksum)
         return lsmkv_fail(err, LSMKV_CORRUPT, "%s: wrong checksum of the footer", path);
     if (version > SSTABLE_VERSION)
         return lsmkv_fail(err, LSMKV_CANTOPEN, "%s: format version %" PRIu32 " is newer than this program knows", path,

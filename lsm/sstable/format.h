@@ -96,7 +96,7 @@ LSMKV_MUST_CHECK enum lsmkv_status block_seal(struct lsmkv_buf *block, enum bloc
 struct block_parts {
     struct lsmkv_slice payload; /* borrowed from the block */
     enum block_codec codec;
-    uint32_t raw_size; /* at most BLOCK_RAW_MAX; equals payload.size for BLOCK_NONE */
+    uint32_t raw_size; /* at most BLOCK_RAW_MAX, and possible for the payload */
     uint64_t checksum;
 };
 /* Checks a block with its trailer. CORRUPT names file and offset. */

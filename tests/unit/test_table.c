@@ -75,11 +75,8 @@ static void table_round_trips_by_map(void **state)
 
 static void table_round_trips_by_pread(void **state)
 {
-    struct world_options options = mapped;
-
     (void)state;
-    options.io = LSMKV_IO_PREAD;
-    check_tables_of_every_kind(&options);
+    check_tables_of_every_kind(&in_memory);
 }
 
 static void table_round_trips_without_a_cache(void **state)

@@ -393,7 +393,7 @@ static void sequential_iter_follows_the_chain_of_checksums(void **state)
 static void decompressed_size_must_be_exact(void **state)
 {
     static const enum lsmkv_compression codecs[] = {LSMKV_COMPRESSION_LZ4, LSMKV_COMPRESSION_ZSTD};
-    static const int wrong_by[] = {-1, 1, 1 << 10, 1 << 22};
+    static const int wrong_by[] = {-1, 1, 1 << 10, 1 << 22}; /* the last is more than any payload of that size yields */
     uint8_t value[400] = {0};
     struct dataset dataset = {NULL, 0, 0};
 
@@ -422,7 +422,7 @@ static void decompressed_size_must_be_exact(void **state)
         memcpy(file.data, block.data, block.size);
         world_replace_file(&world, 1, slice_of_buf(&file));
         assert_false(check_damaged(&world, &in_memory, &info, &dataset));
-        assert_non_null(strstr(err.message, "the block at offset 0 does not decompress"));
+        assert_non_null(strstr(err.message, i / 2 == 3 ? "bad trailer" : "the block at offset 0 does not decompress"));
         lsmkv_buf_release(&block);
         lsmkv_buf_release(&file);
         sstable_info_release(&info);
