@@ -23,8 +23,11 @@
 enum health { HEALTHY, FAILING, FAILED };
 
 struct wal_writer {
-    /* Constant after start. */
+    /* Constant after creation. */
     struct os_file *file;
+    uint64_t segment; /* beside the header, because others ask for it while wal_writer_start() writes that */
+
+    /* Constant after start. */
     struct wal_header header;
 
     /* The appender's. */
@@ -102,7 +105,7 @@ enum lsmkv_status wal_writer_create(struct wal_writer **writer, struct os_fs *fs
     status = open_file(&made, fs, path, OS_CREATE_NEW, err);
     if (status)
         goto done;
-    made->header.segment = segment;
+    made->segment = segment;
     made->allocated = ALLOCATE_FIRST;
     status = os_allocate(made->file, made->allocated, err);
     if (status) {
@@ -137,6 +140,7 @@ enum lsmkv_status wal_writer_resume(struct wal_writer **writer, struct os_fs *fs
         wal_writer_close(made, NULL);
         return status;
     }
+    made->segment = header->segment;
     made->header = *header;
     made->position = length;
     made->chain = made->previous = previous;
@@ -153,7 +157,7 @@ enum lsmkv_status wal_writer_start(struct wal_writer *writer, struct wal_header 
     if (status)
         return status;
     assert(writer->position == 0);
-    header->segment = writer->header.segment;
+    header->segment = writer->segment;
     while (header->salt == 0)
         random_bytes(&header->salt, sizeof(header->salt));
     writer->header = *header;
@@ -310,7 +314,7 @@ enum lsmkv_status wal_writer_sync(struct wal_writer *writer, struct lsmkv_error 
 
 uint64_t wal_writer_segment(const struct wal_writer *writer)
 {
-    return writer->header.segment;
+    return writer->segment;
 }
 
 uint64_t wal_writer_length(const struct wal_writer *writer)
