@@ -7,8 +7,8 @@ CREATE VIRTUAL TABLE files USING lsmkv(
     path    TEXT PRIMARY KEY,
     package TEXT,
     bytes   INTEGER,
-    memtable_size = 1MB,
-    base_level_size = 4MB,
+    memtable_size = '1MB',
+    base_level_size = '4MB',
     sync = normal
 );
 

@@ -29,7 +29,7 @@ static double fill(void *argument)
     sqlite3_stmt *insert;
     double start;
 
-    bench_run(db, "CREATE VIRTUAL TABLE t USING lsmkv(k BLOB PRIMARY KEY, v BLOB, sync=normal, memtable_size=1MB)");
+    bench_run(db, "CREATE VIRTUAL TABLE t USING lsmkv(k BLOB PRIMARY KEY, v BLOB, sync=normal, memtable_size='1MB')");
     insert = bench_prepare(db, "INSERT INTO t VALUES(?1, ?2)");
     sqlite3_randomness(sizeof(value), value);
     start = bench_now();
