@@ -68,8 +68,8 @@ static int teardown(void **state)
     return 0;
 }
 
-static void assert_gets(const struct super_version *super_version, uint64_t sequence, const char *key,
-                        const char *value)
+static void assert_gets_at(const struct super_version *super_version, uint64_t sequence, const char *key,
+                           const char *value)
 {
     struct lsmkv_error err = LSMKV_ERROR_INIT;
     struct lsmkv_buf bytes = LSMKV_BUF_INIT;
@@ -88,26 +88,26 @@ static void super_version_get_sees_the_newest_of_all_places(void **state)
 {
     const struct super_version *super_version = ((struct sample *)*state)->super_version;
 
-    assert_gets(super_version, SEQUENCE_MAX, "e", "later");
-    assert_gets(super_version, SEQUENCE_MAX, "g", "later");
-    assert_gets(super_version, SEQUENCE_MAX, "f", NULL); /* a tombstone in memory hides L2 */
-    assert_gets(super_version, SEQUENCE_MAX, "c", "new");
-    assert_gets(super_version, SEQUENCE_MAX, "d", NULL); /* a tombstone in L0 hides L2 */
-    assert_gets(super_version, SEQUENCE_MAX, "b", "1");
-    assert_gets(super_version, SEQUENCE_MAX, "a", "2");
-    assert_gets(super_version, SEQUENCE_MAX, "n", "1");
-    assert_gets(super_version, SEQUENCE_MAX, "nothing", NULL);
+    assert_gets_at(super_version, SEQUENCE_MAX, "e", "later");
+    assert_gets_at(super_version, SEQUENCE_MAX, "g", "later");
+    assert_gets_at(super_version, SEQUENCE_MAX, "f", NULL); /* a tombstone in memory hides L2 */
+    assert_gets_at(super_version, SEQUENCE_MAX, "c", "new");
+    assert_gets_at(super_version, SEQUENCE_MAX, "d", NULL); /* a tombstone in L0 hides L2 */
+    assert_gets_at(super_version, SEQUENCE_MAX, "b", "1");
+    assert_gets_at(super_version, SEQUENCE_MAX, "a", "2");
+    assert_gets_at(super_version, SEQUENCE_MAX, "n", "1");
+    assert_gets_at(super_version, SEQUENCE_MAX, "nothing", NULL);
 }
 
 static void super_version_get_stops_at_the_sequence(void **state)
 {
     const struct super_version *super_version = ((struct sample *)*state)->super_version;
 
-    assert_gets(super_version, 59, "e", "active");
-    assert_gets(super_version, 49, "e", "frozen");
-    assert_gets(super_version, 39, "e", "2");
-    assert_gets(super_version, 39, "f", "2");
-    assert_gets(super_version, 59, "g", NULL);
+    assert_gets_at(super_version, 59, "e", "active");
+    assert_gets_at(super_version, 49, "e", "frozen");
+    assert_gets_at(super_version, 39, "e", "2");
+    assert_gets_at(super_version, 39, "f", "2");
+    assert_gets_at(super_version, 59, "g", NULL);
 }
 
 static struct iter *iterate(struct super_version *super_version, uint64_t sequence, struct iter *overlay,
@@ -213,7 +213,7 @@ static void super_version_may_have_no_memtable_and_no_tables(void **state)
     assert_ok(version_new(&version, NULL, NULL, &err), &err);
     assert_ok(super_version_new(&empty, NULL, NULL, 0, version, &err), &err);
     version_unref(version);
-    assert_gets(empty, SEQUENCE_MAX, "a", NULL);
+    assert_gets_at(empty, SEQUENCE_MAX, "a", NULL);
     it = iterate(empty, SEQUENCE_MAX, NULL, NULL, NULL);
     assert_string_equal(iter_words(it, false), "");
     iter_free(it);

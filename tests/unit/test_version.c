@@ -123,7 +123,7 @@ static void version_refuses_an_overlap_and_a_table_that_is_not_there(void **stat
     version_unref(base);
 }
 
-static void assert_gets(const struct version *version, const char *key, const char *value)
+static void assert_version_gets(const struct version *version, const char *key, const char *value)
 {
     struct lsmkv_error err = LSMKV_ERROR_INIT;
     struct lsmkv_buf bytes = LSMKV_BUF_INIT;
@@ -151,14 +151,14 @@ static void version_get_prefers_the_newer_place(void **state)
     version = version_with(version, 1, parts_table(parts, 3, 2, "x=one"));
     version = version_with(version, 0, parts_table(parts, 4, 3, "c=zero d"));
     version = version_with(version, 0, parts_table(parts, 5, 4, "a d=back"));
-    assert_gets(version, "a", "");
-    assert_gets(version, "b", "one");
-    assert_gets(version, "c", "zero");
-    assert_gets(version, "d", "back");
-    assert_gets(version, "e", "old");
-    assert_gets(version, "x", "one");
-    assert_gets(version, "aa", NULL);
-    assert_gets(version, "y", NULL);
+    assert_version_gets(version, "a", "");
+    assert_version_gets(version, "b", "one");
+    assert_version_gets(version, "c", "zero");
+    assert_version_gets(version, "d", "back");
+    assert_version_gets(version, "e", "old");
+    assert_version_gets(version, "x", "one");
+    assert_version_gets(version, "aa", NULL);
+    assert_version_gets(version, "y", NULL);
     version_unref(version);
 }
 

@@ -1,6 +1,6 @@
 /*
- * test_version_set.c - rotation, commits and what follows from them: the manifest on disk, segments that may go, obsolete
- * files, failures.
+ * test_version_set.c - rotation, commits and what follows from them: the manifest on disk, segments that may go,
+ * failures.
  */
 #include "version_fixture.h"
 
@@ -11,80 +11,13 @@
 #include "fault_fs.h"
 #include "sim_fs.h"
 
-struct faulty_parts {
-    struct store_parts parts;
-    struct fault_fs *faults;
-};
-
-static struct os_fs *with_faults(struct os_fs *memory, void *context)
-{
-    struct fault_fs **faults = (struct fault_fs **)context;
-
-    *faults = fault_fs_new(memory);
-    return fault_fs_os(*faults);
-}
-
-static int setup(void **state)
-{
-    struct faulty_parts *made = (struct faulty_parts *)calloc(1, sizeof(*made));
-    struct fault_fs *faults = NULL;
-
-    parts_open(&made->parts, with_faults, &faults);
-    made->faults = faults;
-    parts_open_set(&made->parts);
-    *state = made;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct faulty_parts *made = (struct faulty_parts *)*state;
-    struct os_fs *memory = made->parts.memory;
-
-    made->parts.memory = os_memory_fs_new(); /* so that parts_close() frees another one first */
-    parts_close(&made->parts);
-    fault_fs_free(made->faults);
-    os_memory_fs_free(memory);
-    free(made);
-    return 0;
-}
-
-static struct manifest manifest_on_disk(struct store_parts *parts)
-{
-    struct lsmkv_error err = LSMKV_ERROR_INIT;
-    struct manifest manifest;
-
-    assert_ok(manifest_load(&manifest, parts->memory, STORE_DIR, &err), &err);
-    return manifest;
-}
-
 static uint64_t first_segment_on_disk(struct store_parts *parts)
 {
-    struct manifest manifest = manifest_on_disk(parts);
+    struct manifest manifest = parts_manifest_on_disk(parts);
     uint64_t first = manifest.first_segment;
 
     manifest_release(&manifest);
     return first;
-}
-
-static void assert_gets(const struct super_version *super_version, const char *key, const char *value)
-{
-    struct lsmkv_error err = LSMKV_ERROR_INIT;
-    struct lsmkv_buf bytes = LSMKV_BUF_INIT;
-    bool found = false;
-
-    assert_ok(super_version_get(super_version, key_of(key), SEQUENCE_MAX, &bytes, &found, &err), &err);
-    assert_int_equal(found, value != NULL);
-    if (value)
-        assert_true(slice_equal(slice_of_buf(&bytes), key_of(value)));
-    lsmkv_buf_release(&bytes);
-}
-
-/* As if segments with the numbers up to `count` had been made. */
-static void take_numbers(struct store_parts *parts, uint64_t count)
-{
-    while (version_set_new_file(parts->set) < count)
-        ;
 }
 
 static void version_set_rotation_keeps_everything_readable(void **state)
@@ -121,7 +54,7 @@ static void version_set_commit_swaps_a_memtable_for_its_table(void **state)
     assert_int_equal(parts_current(parts)->version->levels[0].count, 1);
     assert_gets(parts_current(parts), "a", "1");
     assert_gets(parts_current(parts), "b", "2");
-    manifest = manifest_on_disk(parts);
+    manifest = parts_manifest_on_disk(parts);
     assert_int_equal(manifest.generation, 2);
     assert_int_equal(manifest.levels[0].count, 1);
     assert_int_equal(manifest.levels[0].tables[0].number, 2);
@@ -140,7 +73,7 @@ static void version_set_commit_without_tables_lets_the_segment_go(void **state)
     struct lsmkv_error err = LSMKV_ERROR_INIT;
     struct memtable *oldest;
 
-    take_numbers(parts, 2);
+    parts_take_numbers(parts, 2);
     parts_rotate(parts, parts_memtable(1, 7, "a=1"));
     parts_rotate(parts, parts_memtable(2, 8, "b=2"));
     oldest = parts_current(parts)->immutables[0];
@@ -155,7 +88,7 @@ static void version_set_first_segment_waits_for_memtables_and_prepares(void **st
     struct lsmkv_error err = LSMKV_ERROR_INIT;
     struct memtable *last = parts_memtable(8, 8, "d=1");
 
-    take_numbers(parts, 9);
+    parts_take_numbers(parts, 9);
     parts_rotate(parts, parts_memtable(5, 5, "a=1"));
     parts_rotate(parts, parts_memtable(6, 6, "b=1"));
     parts_rotate(parts, parts_memtable(7, 7, "c=1"));
@@ -216,115 +149,6 @@ static void version_set_numbers_are_beyond_every_file(void **state)
     assert_int_equal(version_set_new_file(parts->set), 43);
 }
 
-/* ---- Obsolete files ---- */
-
-/* Two tables in L0, numbers 1 and 2, committed. References are the set's. */
-static void commit_two_tables(struct store_parts *parts)
-{
-    struct lsmkv_error err = LSMKV_ERROR_INIT;
-
-    for (uint64_t i = 1; i <= 2; i++) {
-        struct table *table = parts_table(parts, version_set_new_file(parts->set), i, "a=1 b=2");
-
-        assert_ok(parts_commit(parts, NULL, 0, table, 0, &err), &err);
-        table_unref(table);
-    }
-    assert_ok(version_set_delete_obsolete(parts->set, &err), &err);
-}
-
-static void version_set_removes_a_table_after_its_last_reader(void **state)
-{
-    struct store_parts *parts = &((struct faulty_parts *)*state)->parts;
-    struct lsmkv_error err = LSMKV_ERROR_INIT;
-    struct super_version *reader;
-    uint64_t removed;
-
-    commit_two_tables(parts);
-    reader = version_set_current(parts->set);
-    assert_ok(parts_commit(parts, reader->version->levels[0].tables[1], 0, NULL, 0, &err), &err);
-    assert_int_equal(parts_current(parts)->version->levels[0].count, 1);
-    assert_ok(version_set_delete_obsolete(parts->set, &err), &err);
-    assert_true(file_exists(parts->memory, "sst/000001.sst"));
-    assert_gets(reader, "a", "1");
-    assert_false(version_set_has_obsolete(parts->set));
-    super_version_unref(reader);
-    assert_true(version_set_has_obsolete(parts->set));
-    assert_true(file_exists(parts->memory, "sst/000001.sst")); /* a reader removes nothing */
-    removed = counter_get(&parts->counters, files_deleted);
-    assert_ok(version_set_delete_obsolete(parts->set, &err), &err);
-    assert_false(version_set_has_obsolete(parts->set));
-    assert_false(file_exists(parts->memory, "sst/000001.sst"));
-    assert_true(file_exists(parts->memory, "sst/000002.sst"));
-    assert_int_equal(counter_get(&parts->counters, files_deleted), removed + 1);
-}
-
-static void version_set_keeps_a_table_that_only_changes_its_level(void **state)
-{
-    struct store_parts *parts = &((struct faulty_parts *)*state)->parts;
-    struct lsmkv_error err = LSMKV_ERROR_INIT;
-    struct table *moving;
-    struct manifest manifest;
-
-    commit_two_tables(parts);
-    moving = parts_current(parts)->version->levels[0].tables[1];
-    assert_ok(parts_commit(parts, moving, 3, moving, 0, &err), &err);
-    assert_ok(version_set_delete_obsolete(parts->set, &err), &err);
-    assert_true(file_exists(parts->memory, "sst/000001.sst"));
-    manifest = manifest_on_disk(parts);
-    assert_int_equal(manifest.levels[0].count, 1);
-    assert_int_equal(manifest.levels[3].tables[0].number, 1);
-    manifest_release(&manifest);
-}
-
-static void version_set_removes_old_segments_and_level_files(void **state)
-{
-    struct store_parts *parts = &((struct faulty_parts *)*state)->parts;
-    struct lsmkv_error err = LSMKV_ERROR_INIT;
-
-    file_put(parts->memory, "wal/000003.wal", slice_of("x", 1));
-    file_put(parts->memory, "wal/000004.wal", slice_of("x", 1));
-    file_put(parts->memory, "sst/000099.sst", slice_of("x", 1)); /* being written by another thread */
-    commit_two_tables(parts);
-    take_numbers(parts, 4);
-    parts_rotate(parts, parts_memtable(3, 1, "a=1"));
-    parts_rotate(parts, parts_memtable(4, 2, "a=2"));
-    assert_ok(version_set_delete_obsolete(parts->set, &err), &err);
-    assert_true(file_exists(parts->memory, "wal/000003.wal"));
-    assert_true(file_exists(parts->memory, "manifest/level_0-3.json"));
-    assert_false(file_exists(parts->memory, "manifest/level_0-2.json"));
-    assert_ok(parts_commit(parts, NULL, 0, NULL, 1, &err), &err);
-    assert_true(version_set_has_obsolete(parts->set));
-    assert_ok(version_set_delete_obsolete(parts->set, &err), &err);
-    assert_false(file_exists(parts->memory, "wal/000003.wal"));
-    assert_true(file_exists(parts->memory, "wal/000004.wal"));
-    assert_true(file_exists(parts->memory, "sst/000099.sst"));
-    assert_true(file_exists(parts->memory, "manifest/level_0-3.json"));
-}
-
-static void version_set_reports_a_file_that_cannot_be_removed_and_goes_on(void **state)
-{
-    struct fault_rule rule = {FAULT_BIT(FAULT_REMOVE), "000001.sst", 1, true, LSMKV_IO, FAULT_NOTHING};
-    struct faulty_parts *faulty = (struct faulty_parts *)*state;
-    struct store_parts *parts = &faulty->parts;
-    struct lsmkv_error err = LSMKV_ERROR_INIT;
-    struct table *removed[2];
-    struct version_edit edit = {removed, 2, NULL, 0};
-
-    commit_two_tables(parts);
-    removed[0] = parts_current(parts)->version->levels[0].tables[0];
-    removed[1] = parts_current(parts)->version->levels[0].tables[1];
-    assert_ok(version_set_commit(parts->set, &edit, NULL, 0, &err), &err);
-    fault_fs_fail(faulty->faults, &rule);
-    assert_fails(version_set_delete_obsolete(parts->set, &err), LSMKV_IO, &err, "000001.sst");
-    fault_fs_heal(faulty->faults);
-    assert_true(file_exists(parts->memory, "sst/000001.sst"));
-    assert_false(file_exists(parts->memory, "sst/000002.sst"));
-    assert_false(file_exists(parts->memory, "manifest/level_0-3.json"));
-    assert_false(version_set_has_obsolete(parts->set));
-    assert_ok(version_set_remove_orphans(parts->set, &err), &err);
-    assert_false(file_exists(parts->memory, "sst/000001.sst"));
-}
-
 /* ---- Failures ---- */
 
 static void version_set_goes_on_after_a_failure_before_the_rename(void **state)
@@ -364,7 +188,7 @@ static void version_set_is_poisoned_by_an_unknown_outcome(void **state)
     struct lsmkv_options options;
     size_t files;
 
-    commit_two_tables(parts);
+    parts_commit_two_tables(parts);
     parts_rotate(parts, parts_memtable(3, 7, "z=1"));
     fault_fs_fail(faulty->faults, &rule);
     assert_status(parts_commit(parts, parts_current(parts)->version->levels[0].tables[0], 0, NULL, 0, &err), LSMKV_IO,
@@ -413,7 +237,7 @@ static void version_set_survives_every_failed_allocation(void **state)
     enum lsmkv_status status = LSMKV_NOMEM;
     struct table *table;
 
-    commit_two_tables(parts);
+    parts_commit_two_tables(parts);
     parts_rotate(parts, parts_memtable(3, 7, "a=3"));
     table = parts_table(parts, version_set_new_file(parts->set), 7, "c=3");
     for (uint64_t nth = 1; status; nth++) {
@@ -443,6 +267,53 @@ static void version_set_survives_every_failed_allocation(void **state)
     table_unref(table);
 }
 
+/* ---- Rotation and commit at the same time ---- */
+
+struct flush {
+    struct store_parts *parts;
+    enum lsmkv_status status;
+};
+
+static void run_flush(void *argument)
+{
+    struct flush *flush = (struct flush *)argument;
+    struct table *table = parts_table(flush->parts, version_set_new_file(flush->parts->set), 1, "a=1");
+
+    flush->status = parts_commit(flush->parts, NULL, 0, table, 1, NULL);
+    table_unref(table);
+}
+
+static void version_set_rotations_during_a_commit_are_not_lost(void **state)
+{
+    struct faulty_parts *faulty = (struct faulty_parts *)*state;
+    struct store_parts *parts = &faulty->parts;
+    struct flush flush = {parts, LSMKV_BUSY};
+    struct lsmkv_error err = LSMKV_ERROR_INIT;
+    struct thread thread = {0};
+    unsigned hold;
+
+    parts_take_numbers(parts, 20);
+    parts_rotate(parts, parts_memtable(1, 1, "a=1"));
+    parts_rotate(parts, parts_memtable(2, 2, "b=2"));
+    hold = fault_fs_hold(faulty->faults, FAULT_BIT(FAULT_RENAME), NULL);
+    assert_ok(thread_start(&thread, "flush", run_flush, &flush, &err), &err);
+    fault_fs_wait_held(faulty->faults, hold);
+    for (uint64_t i = 3; i <= 20; i++)
+        parts_rotate(parts, parts_memtable(i, i, "c=3"));
+    assert_int_equal(parts_current(parts)->immutable_count, 19);
+    assert_int_equal(parts_current(parts)->version->levels[0].count, 0);
+    fault_fs_release(faulty->faults, hold);
+    thread_join(&thread);
+    assert_int_equal(flush.status, LSMKV_OK);
+    assert_int_equal(parts_current(parts)->immutable_count, 18);
+    assert_int_equal(parts_current(parts)->version->levels[0].count, 1);
+    for (size_t i = 0; i < 18; i++)
+        assert_int_equal(memtable_segment(parts_current(parts)->immutables[i]), 19 - i);
+    assert_int_equal(memtable_segment(parts_current(parts)->active), 20);
+    assert_gets(parts_current(parts), "a", "1");
+    assert_gets(parts_current(parts), "b", "2");
+}
+
 /* ---- Facts ---- */
 
 static void version_set_records_a_clean_end_until_the_next_commit(void **state)
@@ -452,15 +323,15 @@ static void version_set_records_a_clean_end_until_the_next_commit(void **state)
     struct manifest manifest;
     uint64_t segment = version_set_new_file(parts->set);
 
-    commit_two_tables(parts);
+    parts_commit_two_tables(parts);
     assert_ok(version_set_commit_clean(parts->set, segment, 4096, &err), &err);
-    manifest = manifest_on_disk(parts);
+    manifest = parts_manifest_on_disk(parts);
     assert_int_equal(manifest.clean_segment, segment);
     assert_int_equal(manifest.clean_length, 4096);
     assert_int_equal(manifest.levels[0].count, 2);
     manifest_release(&manifest);
     assert_ok(parts_commit(parts, NULL, 0, NULL, 0, &err), &err);
-    manifest = manifest_on_disk(parts);
+    manifest = parts_manifest_on_disk(parts);
     assert_int_equal(manifest.clean_segment, 0);
     assert_int_equal(manifest.clean_length, 0);
     manifest_release(&manifest);
@@ -476,8 +347,8 @@ static void version_set_commits_other_options(void **state)
     lsmkv_options_init(&options);
     assert_ok(lsmkv_options_set(&options, "sync", "normal", &err), &err);
     assert_ok(version_set_commit_options(parts->set, &options, &err), &err);
-    commit_two_tables(parts);
-    manifest = manifest_on_disk(parts);
+    parts_commit_two_tables(parts);
+    manifest = parts_manifest_on_disk(parts);
     assert_int_equal(manifest.options.sync, LSMKV_SYNC_NORMAL);
     manifest_release(&manifest);
 }
@@ -489,12 +360,12 @@ static void version_set_reopens_as_it_was(void **state)
     struct table *moving;
     struct manifest manifest;
 
-    commit_two_tables(parts);
+    parts_commit_two_tables(parts);
     moving = parts_current(parts)->version->levels[0].tables[1];
     assert_ok(parts_commit(parts, moving, 2, moving, 0, &err), &err);
     version_set_free(parts->set);
     parts->set = NULL;
-    manifest = manifest_on_disk(parts);
+    manifest = parts_manifest_on_disk(parts);
     assert_ok(version_set_new(&parts->set, parts->fs, STORE_DIR, &manifest, parts->cache, &parts->counters, &err),
               &err);
     manifest_release(&manifest);
@@ -569,7 +440,7 @@ static void version_set_commit_makes_its_table_durable_first(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, faulty_setup, faulty_teardown)
 
 int main(void)
 {
@@ -581,14 +452,11 @@ int main(void)
         TEST(version_set_first_segment_stays_when_no_memtable_is_left),
         TEST(version_set_refuses_memtables_out_of_order),
         TEST(version_set_numbers_are_beyond_every_file),
-        TEST(version_set_removes_a_table_after_its_last_reader),
-        TEST(version_set_keeps_a_table_that_only_changes_its_level),
-        TEST(version_set_removes_old_segments_and_level_files),
-        TEST(version_set_reports_a_file_that_cannot_be_removed_and_goes_on),
         TEST(version_set_goes_on_after_a_failure_before_the_rename),
         TEST(version_set_is_poisoned_by_an_unknown_outcome),
         TEST(version_set_keeps_the_first_poison),
         TEST(version_set_survives_every_failed_allocation),
+        TEST(version_set_rotations_during_a_commit_are_not_lost),
         TEST(version_set_records_a_clean_end_until_the_next_commit),
         TEST(version_set_commits_other_options),
         TEST(version_set_reopens_as_it_was),

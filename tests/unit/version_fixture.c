@@ -162,3 +162,74 @@ enum lsmkv_status parts_commit(struct store_parts *parts, struct table *removed,
     super_version_unref(current);
     return status;
 }
+
+void parts_take_numbers(struct store_parts *parts, uint64_t count)
+{
+    while (version_set_new_file(parts->set) < count)
+        ;
+}
+
+void parts_commit_two_tables(struct store_parts *parts)
+{
+    struct lsmkv_error err = LSMKV_ERROR_INIT;
+
+    for (uint64_t i = 1; i <= 2; i++) {
+        struct table *table = parts_table(parts, version_set_new_file(parts->set), i, "a=1 b=2");
+
+        assert_ok(parts_commit(parts, NULL, 0, table, 0, &err), &err);
+        table_unref(table);
+    }
+    assert_ok(version_set_delete_obsolete(parts->set, &err), &err);
+}
+
+struct manifest parts_manifest_on_disk(struct store_parts *parts)
+{
+    struct lsmkv_error err = LSMKV_ERROR_INIT;
+    struct manifest manifest;
+
+    assert_ok(manifest_load(&manifest, parts->memory, STORE_DIR, &err), &err);
+    return manifest;
+}
+
+void assert_gets(const struct super_version *super_version, const char *key, const char *value)
+{
+    struct lsmkv_error err = LSMKV_ERROR_INIT;
+    struct lsmkv_buf bytes = LSMKV_BUF_INIT;
+    bool found = false;
+
+    assert_ok(super_version_get(super_version, key_of(key), SEQUENCE_MAX, &bytes, &found, &err), &err);
+    assert_int_equal(found, value != NULL);
+    if (value)
+        assert_true(slice_equal(slice_of_buf(&bytes), key_of(value)));
+    lsmkv_buf_release(&bytes);
+}
+
+static struct os_fs *with_faults(struct os_fs *memory, void *context)
+{
+    struct fault_fs **faults = (struct fault_fs **)context;
+
+    *faults = fault_fs_new(memory);
+    return fault_fs_os(*faults);
+}
+
+int faulty_setup(void **state)
+{
+    struct faulty_parts *made = (struct faulty_parts *)calloc(1, sizeof(*made));
+    struct fault_fs *faults = NULL;
+
+    parts_open(&made->parts, with_faults, &faults);
+    made->faults = faults;
+    parts_open_set(&made->parts);
+    *state = made;
+    return 0;
+}
+
+int faulty_teardown(void **state)
+{
+    struct faulty_parts *made = (struct faulty_parts *)*state;
+
+    parts_close(&made->parts);
+    fault_fs_free(made->faults);
+    free(made);
+    return 0;
+}

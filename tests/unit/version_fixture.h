@@ -9,6 +9,8 @@
 
 #include "manifest_fixture.h"
 
+#include "fault_fs.h"
+
 #include "base/counters.h"
 #include "memtable/memtable.h"
 #include "sstable/table.h"
@@ -42,6 +44,26 @@ enum lsmkv_status parts_commit(struct store_parts *parts, struct table *removed,
 
 /* The current super-version for a look; the set keeps it alive until the next change. */
 const struct super_version *parts_current(struct store_parts *parts);
+
+/* As if files with the numbers up to `count` had been made. */
+void parts_take_numbers(struct store_parts *parts, uint64_t count);
+
+/* Commits two tables in L0, numbers 1 and 2, both "a=1 b=2", and removes what that made needless. */
+void parts_commit_two_tables(struct store_parts *parts);
+
+/* What a new open would load. */
+struct manifest parts_manifest_on_disk(struct store_parts *parts);
+
+/* Reads `key` at no sequence bound; `value` NULL = must not be found. */
+void assert_gets(const struct super_version *super_version, const char *key, const char *value);
+
+/* cmocka's set-up and tear-down of a test whose store's file system can be made to fail. */
+struct faulty_parts {
+    struct store_parts parts;
+    struct fault_fs *faults;
+};
+int faulty_setup(void **state);
+int faulty_teardown(void **state);
 
 /* What the iterator yields forward, or backward, as words. The string lasts until the next call. */
 const char *iter_words(struct iter *it, bool backward);
