@@ -146,8 +146,8 @@ static void create_tables(const char *path, const char *sync)
 {
     sqlite3 *db = open_database(path);
     char *sql = sqlite3_mprintf("CREATE VIRTUAL TABLE IF NOT EXISTS a USING lsmkv("
-                                "id INTEGER PRIMARY KEY, writer INTEGER, body TEXT, sync=%s, memtable_size=64KB, "
-                                "base_level_size=256KB, level_ratio=4);"
+                                "id INTEGER PRIMARY KEY, writer INTEGER, body TEXT, sync=%s, memtable_size='64KB', "
+                                "base_level_size='256KB', level_ratio=4);"
                                 "CREATE VIRTUAL TABLE IF NOT EXISTS b USING lsmkv("
                                 "id TEXT PRIMARY KEY, writer INTEGER, body TEXT);",
                                 sync);

@@ -30,7 +30,7 @@ int sqlite3_lsmkv_init(sqlite3 *db, char **message, const sqlite3_api_routines *
 #define BUSY_MS  20000
 
 static const char schema[] = "CREATE VIRTUAL TABLE IF NOT EXISTS temp.account USING lsmkv('%s', "
-                             "id INTEGER PRIMARY KEY, balance INTEGER, memtable_size=64KB, base_level_size=256KB, "
+                             "id INTEGER PRIMARY KEY, balance INTEGER, memtable_size='64KB', base_level_size='256KB', "
                              "level_ratio=4, sync=normal);"
                              "CREATE VIRTUAL TABLE IF NOT EXISTS temp.own USING lsmkv('%s', "
                              "key TEXT PRIMARY KEY, version INTEGER, body TEXT)";
