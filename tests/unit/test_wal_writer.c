@@ -129,6 +129,58 @@ static void wal_writer_chains_frames_in_the_documented_places(void **state)
     teardown(&disk);
 }
 
+/* The example of lsm/README.md, byte by byte: the format is fixed, and a change of it is a new version. */
+static void wal_writer_makes_the_bytes_of_the_documented_example(void **state)
+{
+    static const uint8_t expected[200] = {
+        0x6c, 0x73, 0x6d, 0x6b, 0x76, 0x57, 0x41, 0x4c, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x07,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xed, 0x5e, 0xed, 0x5e, 0xed, 0x5e, 0xed, 0x5e, 0x06, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x60, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x11, 0x12,
+        0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x81, 0x87, 0x6b, 0x2b, 0xe6, 0x47, 0x8e, 0xbc, 0xf6, 0x50, 0xe9, 0xbf, 0x58,
+        0x03, 0xaf, 0xb2, 0x19, 0x00, 0x00, 0x00, 0x01, 0x01, 0x00, 0x00, 0x29, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x81, 0x87, 0x6b, 0x2b, 0xe6, 0x47, 0x8e,
+        0xbc, 0x01, 0x09, 0x03, 0x00, 0x00, 0x00, 0x05, 0x61, 0x70, 0x70, 0x6c, 0x65, 0x72, 0x65, 0x64, 0x02,
+        0x08, 0x00, 0x00, 0x00, 0x05, 0x70, 0x65, 0x61, 0x72, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x84,
+        0x19, 0xa1, 0xba, 0xa8, 0x0f, 0x90, 0xe8, 0x08, 0x00, 0x00, 0x00, 0x03, 0x01, 0x00, 0x00, 0x2a, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x98, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xf6, 0x50, 0xe9,
+        0xbf, 0x58, 0x03, 0xaf, 0xb2, 0x03, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    };
+    static const struct entry entries[] = {
+        {.key = {(const uint8_t *)"\0\0\0\5apple", 9}, .value = {(const uint8_t *)"red", 3}, .kind = ENTRY_PUT},
+        {.key = {(const uint8_t *)"\0\0\0\5pear", 8}, .kind = ENTRY_DELETE},
+    };
+    struct wal_header header = {
+        .salt = 0x5eed5eed5eed5eedu, .predecessor = 6, .predecessor_length = 65632, .length_promised = true};
+    struct wal_writer *writer = NULL;
+    uint8_t bytes[sizeof(expected)];
+    struct os_file *file = NULL;
+    struct disk disk;
+
+    (void)state;
+    setup(&disk);
+    for (uint8_t i = 0; i < LSMKV_STORE_ID_SIZE; i++)
+        header.store_id[i] = 0x10 + i;
+    assert_ok(wal_writer_create(&writer, disk.fs, LOG_DIR, 7, &err), &err);
+    assert_ok(wal_writer_start(writer, &header, &err), &err);
+    assert_ok(
+        wal_writer_begin(writer, WAL_COMMIT, 41, wal_entry_size(&entries[0]) + wal_entry_size(&entries[1]), 0, &err),
+        &err);
+    assert_ok(wal_writer_entry(writer, &entries[0], &err), &err);
+    assert_ok(wal_writer_entry(writer, &entries[1], &err), &err);
+    assert_ok(wal_writer_end(writer, &err), &err);
+    assert_ok(wal_writer_begin(writer, WAL_OUTCOME, 42, 8, wal_writer_length(writer), &err), &err);
+    assert_ok(wal_writer_data(writer, "\3\0\0\0\0\0\0", 8, &err), &err);
+    assert_ok(wal_writer_end(writer, &err), &err);
+    assert_int_equal(wal_writer_length(writer), sizeof(expected));
+    assert_ok(wal_writer_close(writer, &err), &err);
+    assert_ok(os_fs_open(disk.fs, LOG_DIR "/wal/000007.wal", OS_READ, &file, &err), &err);
+    assert_ok(os_read(file, 0, bytes, sizeof(bytes), &err), &err);
+    assert_ok(os_close(file, &err), &err);
+    assert_memory_equal(bytes, expected, sizeof(expected));
+    teardown(&disk);
+}
+
 static void wal_writer_entries_come_back(void **state)
 {
     static const struct entry entries[] = {
@@ -661,6 +713,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wal_writer_writes_what_the_reader_reads),
         cmocka_unit_test(wal_writer_chains_frames_in_the_documented_places),
+        cmocka_unit_test(wal_writer_makes_the_bytes_of_the_documented_example),
         cmocka_unit_test(wal_writer_entries_come_back),
         cmocka_unit_test(wal_writer_writes_a_small_record_by_one_call),
         cmocka_unit_test(wal_writer_draws_a_salt_where_none_is_given),
