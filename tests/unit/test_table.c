@@ -19,7 +19,7 @@ static const struct world_options mapped = {false, LSMKV_IO_MMAP, 10, 1 << 20};
 
 static void check_absent_keys(struct table *table, const struct dataset *dataset, uint64_t *random)
 {
-    for (size_t i = 0; i < 200; i++) {
+    for (size_t i = 0; i < test_scaled(200); i++) {
         struct lsmkv_slice key = dataset_probe(dataset, random);
         size_t at = dataset_find(dataset, key);
         bool there = at < dataset->count && slice_equal(dataset->entries[at].key, key), found;
