@@ -15,7 +15,8 @@
 struct rowid_mark {
     uint32_t table_id;
     bool known;
-    int64_t largest; /* 0 for an empty table and for negative rowids only, as SQLite counts */
+    bool empty;      /* the table has no rows; `largest` is then 0 */
+    int64_t largest;
 };
 
 struct session {

@@ -141,24 +141,25 @@ static int mismatch(struct sql_table *table)
     return error_core(&table->base.zErrMsg, SQLITE_MISMATCH, "datatype mismatch");
 }
 
-/* The largest rowid in the table as this transaction sees it; 0 if there is none above. */
-static int find_largest(struct sql_table *table, int64_t *largest)
+/* Looks for the largest rowid in the table as this transaction sees it. */
+static int find_largest(struct sql_table *table, struct rowid_mark *mark)
 {
     struct lsmkv_error err = {LSMKV_OK, ""};
     uint8_t bounds[2 * LSMKV_TABLE_ID_SIZE];
     struct lsmkv_slice lower, upper;
     struct lsmkv_cursor *cursor = NULL;
     enum lsmkv_status status;
-    int64_t rowid = 0;
 
+    mark->largest = 0;
     sql_table_key_range(table, bounds, &lower, &upper);
     status = lsmkv_cursor_open(&cursor, table->session->engine, lower, upper, &err);
     if (!status)
         status = lsmkv_cursor_last(cursor, &err);
-    if (!status && lsmkv_cursor_valid(cursor) && !key_get_rowid(lsmkv_cursor_key(cursor), &rowid))
+    mark->empty = !status && !lsmkv_cursor_valid(cursor);
+    if (!status && !mark->empty && !key_get_rowid(lsmkv_cursor_key(cursor), &mark->largest))
         status = LSMKV_CORRUPT;
     lsmkv_cursor_close(cursor);
-    *largest = rowid > 0 ? rowid : 0;
+    mark->known = status == LSMKV_OK;
     return fail(table, status, &err);
 }
 
@@ -196,10 +197,9 @@ static int choose_rowid(struct sql_table *table, int64_t *rowid)
     if (!mark)
         return SQLITE_NOMEM;
     if (!mark->known) {
-        rc = find_largest(table, &mark->largest);
+        rc = find_largest(table, mark);
         if (rc)
             return rc;
-        mark->known = true;
     }
     if (mark->largest == INT64_MAX)
         return choose_random_rowid(table, rowid);
@@ -212,8 +212,11 @@ static void note_put(const struct sql_table *table, int64_t rowid)
 {
     struct rowid_mark *mark = session_rowid_mark(table->session, table->shadow.table_id);
 
-    if (mark && mark->known && rowid > mark->largest)
+    if (!mark || !mark->known)
+        return;
+    if (mark->empty || rowid > mark->largest)
         mark->largest = rowid;
+    mark->empty = false;
 }
 
 static void note_delete(const struct sql_table *table, int64_t rowid)
@@ -267,6 +270,7 @@ static int settle_insert_rowid(struct change *change)
 
 static int settle_update_rowid(struct change *change)
 {
+    struct cell cell;
     int64_t column = 0;
     bool by_column;
     int rc = column_rowid(change, &column, &by_column);
@@ -276,9 +280,12 @@ static int settle_update_rowid(struct change *change)
     change->old_rowid = sqlite3_value_int64(change->old_key);
     change->rowid = change->old_rowid;
     if (!sqlite3_value_nochange(change->new_key)) {
-        if (sqlite3_value_numeric_type(change->new_key) != SQLITE_INTEGER)
+        rc = fail(change->table, affinity_store(&cell, AFFINITY_INTEGER, change->new_key), NULL);
+        if (rc)
+            return rc;
+        if (cell.type != CELL_INTEGER)
             return mismatch(change->table);
-        change->rowid = sqlite3_value_int64(change->new_key);
+        change->rowid = cell.integer;
     }
     if (by_column && column != change->old_rowid) {
         if (change->rowid != change->old_rowid && change->rowid != column)
