@@ -35,6 +35,7 @@ TABLES = [
         row("banana", None, 201),
         row("elder", "bars | in || the value|", 202),
         row("fig", "line one\nline two\r\n\ttab \"quoted\" back\\slash", 203),
+        row("yak", "first of two in one level with one timestamp", 105),
         row("zebra", "second of two with one timestamp", 104),
     ]),
     (7, 0, [
@@ -42,6 +43,7 @@ TABLES = [
         row("grape", "", 301),
         row("kiwi \U0001f95d", "日本語 and \U0001f600", 302),
         row("stale", "newer than its line in the log", 900),
+        row("yak", "second of two in one level with one timestamp", 105),
         row("ünïcödé", "non-ASCII key", 303),
     ]),
 ]
@@ -68,6 +70,7 @@ EXPECTED = {
     "log lines": "first\nsecond|third\n",
     "log only": "never flushed",
     "stale": "newer than its line in the log",
+    "yak": "second of two in one level with one timestamp",
     "zebra": "second of two with one timestamp",
     "ünïcödé": "non-ASCII key",
 }

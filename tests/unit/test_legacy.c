@@ -41,6 +41,7 @@ static const struct expected rows_v1[] = {
     ROW("log lines", "first\nsecond|third\n"),
     ROW("log only", "never flushed"),
     ROW("stale", "newer than its line in the log"),
+    ROW("yak", "second of two in one level with one timestamp"),
     ROW("zebra", "second of two with one timestamp"),
     ROW("\xc3\xbcn\xc3\xaf"
         "c\xc3\xb6"
@@ -411,7 +412,7 @@ static void damaged_table_is_refused_with_file_and_line(void **state)
     snprintf(text, sizeof(text), "%s%s%s%s{\"key\"", row, row, row, row);
     expect_refused("legacy_v2", path, text, LSMKV_CORRUPT, "line 5");
     snprintf(text, sizeof(text), "%s%s", row, row);
-    expect_refused("legacy_v1", path, text, LSMKV_CORRUPT, "2 rows, the old manifest says 5");
+    expect_refused("legacy_v1", path, text, LSMKV_CORRUPT, "2 rows, the old manifest says 6");
     expect_refused("legacy_v1", path, NULL, LSMKV_CORRUPT, "missing");
 }
 

@@ -120,7 +120,7 @@ static void bad_values_are_refused_with_the_range(void **state)
     expect_refused("memtable_size", "-1", "64KB to 4GB");
     expect_refused("memtable_size", " 1MB", "64KB to 4GB");
     expect_refused("memtable_size", "18446744073709551616", "64KB to 4GB");
-    expect_refused("memtable_size", "17179869185TB", "64KB to 4GB"); /* wraps round to 1 TB */
+    expect_refused("cache_size", "16777217TB", "1MB to 1TB"); /* 2^64 bytes and 1 TB more */
     expect_refused("filter_bits", "33", "must be 0 to 32");
     expect_refused("filter_bits", "10KB", "0 to 32");
     expect_refused("soft_limit", "0.499999", "must be 0.5 to 1");
@@ -132,7 +132,6 @@ static void bad_values_are_refused_with_the_range(void **state)
     expect_refused("wait_ms", "86400001", "must be 0 to 86400000 milliseconds");
     expect_refused("stall_timeout", "86400.001", "must be 0 to 86400 seconds");
     expect_refused("stall_timeout", "0.0001", "0 to 86400 seconds");
-
 }
 
 static void every_text_sets_itself_again(void **state)
@@ -177,10 +176,13 @@ static void numbers_do_not_depend_on_the_locale(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_are_the_documented_ones), cmocka_unit_test(values_are_read_in_every_form),
-        cmocka_unit_test(option_names_ignore_case),         cmocka_unit_test(bad_values_are_refused_with_the_range),
+        cmocka_unit_test(defaults_are_the_documented_ones),
+        cmocka_unit_test(values_are_read_in_every_form),
+        cmocka_unit_test(option_names_ignore_case),
+        cmocka_unit_test(bad_values_are_refused_with_the_range),
         cmocka_unit_test(unknown_option_is_named),
-        cmocka_unit_test(every_text_sets_itself_again),     cmocka_unit_test(numbers_do_not_depend_on_the_locale),
+        cmocka_unit_test(every_text_sets_itself_again),
+        cmocka_unit_test(numbers_do_not_depend_on_the_locale),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

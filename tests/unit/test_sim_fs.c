@@ -421,6 +421,23 @@ static void stop_at_every_call_in_turn(void **state)
     }
 }
 
+static void sync_that_dies_has_no_effect(void **state)
+{
+    struct sim_fs *disk = disk_with_pending_rename();
+    struct os_fs *fs = sim_fs_os(disk);
+    struct lsmkv_error err;
+    struct os_file *file;
+
+    (void)state;
+    assert_ok(os_fs_open(fs, "a", OS_WRITE, &file, &err), &err);
+    put(file, 0, "xxx");
+    sim_fs_stop_at(disk, 1);
+    assert_status(os_sync(file, &err), LSMKV_IO, &err);
+    expect_after(disk, SIM_DROP_UNSYNCED, "tmp", "new"); /* the inode that "a" has now, under its durable name */
+    done(file);
+    sim_fs_free(disk);
+}
+
 static void stopped_disk_fails_every_call(void **state)
 {
     struct sim_fs *disk = sim_fs_new();
@@ -604,6 +621,7 @@ int main(void)
         cmocka_unit_test(crash_repeats_from_its_seed),
         cmocka_unit_test(reserved_space_is_lost_without_sync),
         cmocka_unit_test(stop_at_every_call_in_turn),
+        cmocka_unit_test(sync_that_dies_has_no_effect),
         cmocka_unit_test(stopped_disk_fails_every_call),
         cmocka_unit_test(damage_is_there_before_and_after_a_crash),
         cmocka_unit_test(rule_fails_the_nth_call_of_its_kind_and_path),
