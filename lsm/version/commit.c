@@ -148,7 +148,11 @@ static enum lsmkv_status prepare(struct version_set *set, struct change *change,
     return status ? status : reserve_swap(set, change, err);
 }
 
-/* One manifest commit; an unknown outcome poisons the set. */
+/*
+ * One manifest commit. An unknown outcome poisons the set, and so does any failure of the device: after a failed sync
+ * what it will keep is anybody's guess, in every file. A full disk or a lack of memory is found before the rename, and
+ * the commit may be tried again.
+ */
 static enum lsmkv_status commit_manifest(struct version_set *set, struct manifest *next, uint32_t changed,
                                          struct lsmkv_error *err)
 {
@@ -163,7 +167,7 @@ static enum lsmkv_status commit_manifest(struct version_set *set, struct manifes
         counter_add(set->counters, manifest_commits, 1);
         return LSMKV_OK;
     }
-    if (unknown)
+    if (unknown || status == LSMKV_IO)
         version_set_poison(set, &why);
     return lsmkv_fail(err, status, "%s", why.message);
 }

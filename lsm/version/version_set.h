@@ -3,8 +3,8 @@
  *
  * Threads:   all functions may be called at the same time. Changes are serialised by the manifest lock (RANK_MANIFEST),
  *            the swap and the reader slots by RANK_SUPER_VERSION.
- * Failure:   a manifest commit with unknown outcome poisons the set: nothing is committed or deleted after it, every later
- *            change fails with READONLY naming the first failure; readers go on.
+ * Failure:   a manifest commit that fails for I/O, or with unknown outcome, poisons the set: nothing is committed or
+ *            deleted after it, every later change fails with READONLY naming the first failure; readers go on.
  */
 #ifndef LSM_VERSION_VERSION_SET_H
 #define LSM_VERSION_VERSION_SET_H

@@ -151,9 +151,9 @@ static void version_set_numbers_are_beyond_every_file(void **state)
 
 /* ---- Failures ---- */
 
-static void version_set_goes_on_after_a_failure_before_the_rename(void **state)
+static void version_set_goes_on_after_a_lack_of_space_or_memory(void **state)
 {
-    static const enum lsmkv_status statuses[] = {LSMKV_FULL, LSMKV_IO};
+    static const enum lsmkv_status statuses[] = {LSMKV_FULL, LSMKV_NOMEM};
     struct faulty_parts *faulty = (struct faulty_parts *)*state;
     struct store_parts *parts = &faulty->parts;
     struct lsmkv_error err = LSMKV_ERROR_INIT;
@@ -176,6 +176,23 @@ static void version_set_goes_on_after_a_failure_before_the_rename(void **state)
     assert_ok(parts_commit(parts, NULL, 0, table, 1, &err), &err);
     table_unref(table);
     assert_int_equal(parts_current(parts)->version->levels[0].count, 1);
+}
+
+static void version_set_is_poisoned_by_a_failed_sync(void **state)
+{
+    struct fault_rule rule = {FAULT_BIT(FAULT_SYNC), "global.json.tmp", 1, false, LSMKV_IO, FAULT_NOTHING};
+    struct faulty_parts *faulty = (struct faulty_parts *)*state;
+    struct store_parts *parts = &faulty->parts;
+    struct lsmkv_error err = LSMKV_ERROR_INIT;
+    struct lsmkv_error why = LSMKV_ERROR_INIT;
+
+    parts_rotate(parts, parts_memtable(1, 7, "a=1"));
+    fault_fs_fail(faulty->faults, &rule);
+    assert_status(parts_commit(parts, NULL, 0, NULL, 0, &err), LSMKV_IO, &err);
+    fault_fs_heal(faulty->faults);
+    assert_true(version_set_poisoned(parts->set, &why));
+    assert_fails(parts_commit(parts, NULL, 0, NULL, 0, &err), LSMKV_READONLY, &err, why.message);
+    assert_gets(parts_current(parts), "a", "1");
 }
 
 static void version_set_is_poisoned_by_an_unknown_outcome(void **state)
@@ -452,7 +469,8 @@ int main(void)
         TEST(version_set_first_segment_stays_when_no_memtable_is_left),
         TEST(version_set_refuses_memtables_out_of_order),
         TEST(version_set_numbers_are_beyond_every_file),
-        TEST(version_set_goes_on_after_a_failure_before_the_rename),
+        TEST(version_set_goes_on_after_a_lack_of_space_or_memory),
+        TEST(version_set_is_poisoned_by_a_failed_sync),
         TEST(version_set_is_poisoned_by_an_unknown_outcome),
         TEST(version_set_keeps_the_first_poison),
         TEST(version_set_survives_every_failed_allocation),
