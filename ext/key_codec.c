@@ -77,9 +77,10 @@ enum lsmkv_status key_put_rowid(struct lsmkv_buf *key, int64_t rowid)
 static void put_number(uint8_t *to, bool negative, uint64_t mantissa, int exponent)
 {
     unsigned shift = (unsigned)__builtin_clzll(mantissa);
+    int biased = exponent + 63 - (int)shift + EXPONENT_BIAS;
     unsigned i;
 
-    bytes_put_be(to, (uint64_t)(exponent + 63 - (int)shift + EXPONENT_BIAS), 2);
+    bytes_put_be(to, (uint64_t)biased, 2);
     bytes_put_be(to + 2, mantissa << shift, 8);
     for (i = 0; negative && i < NUMBER_SIZE; i++)
         to[i] = (uint8_t)~to[i];

@@ -85,7 +85,7 @@ static enum lsmkv_status commit_final(struct lsmkv_session *session, struct lsmk
 {
     struct lsmkv_store *store = session->store;
     struct log_record record = {.type = WAL_COMMIT};
-    struct log_position end;
+    struct log_position end = {0, 0};
     struct writes writes;
     uint64_t sequence;
     enum lsmkv_status status;
@@ -147,7 +147,7 @@ static enum lsmkv_status append_prepare(struct lsmkv_session *session, uint64_t 
     struct lsmkv_store *store = session->store;
     uint8_t head[WAL_PREPARE_HEAD];
     struct log_record record = {.type = WAL_PREPARE, .head = head, .head_size = sizeof(head)};
-    struct log_position end;
+    struct log_position end = {0, 0};
     struct writes writes;
     uint64_t unused;
     enum lsmkv_status status;
@@ -225,7 +225,7 @@ static enum lsmkv_status append_outcome(struct lsmkv_session *session, struct wr
 static enum lsmkv_status commit_record(struct lsmkv_session *session, bool *undecided, struct lsmkv_error *err)
 {
     struct lsmkv_store *store = session->store;
-    struct log_position end;
+    struct log_position end = {0, 0};
     struct writes writes;
     enum lsmkv_status status;
 
@@ -270,7 +270,7 @@ static enum lsmkv_status append_abort(struct lsmkv_session *session, struct lsmk
     struct lsmkv_store *store = session->store;
     uint8_t head[sizeof(session->transaction)];
     struct log_record record = {.type = WAL_ABORT, .head = head, .head_size = sizeof(head)};
-    struct log_position end;
+    struct log_position end = {0, 0};
     uint64_t unused;
     enum lsmkv_status status;
 

@@ -25,9 +25,9 @@
 #define TEXT(x)    TEXT_OF(x)
 #define TEXT_OF(x) #x
 
-static const char lsmkv_schema[] =
-    "CREATE VIRTUAL TABLE t USING lsmkv(k BLOB PRIMARY KEY, v BLOB, sync=normal, "
-    "memtable_size='" TEXT(MEMTABLE_MB) "MB', max_immutables=" TEXT(MAX_IMMUTABLES) ", cache_size='" TEXT(CACHE_MB) "MB')";
+static const char lsmkv_schema[] = "CREATE VIRTUAL TABLE t USING lsmkv(k BLOB PRIMARY KEY, v BLOB, sync=normal, "
+                                   "memtable_size='" TEXT(MEMTABLE_MB) "MB', max_immutables=" TEXT(
+                                       MAX_IMMUTABLES) ", cache_size='" TEXT(CACHE_MB) "MB')";
 static const char ordinary_schema[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
                                       "CREATE TABLE t(k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID";
 
