@@ -99,11 +99,12 @@ static int take_row(struct sql_cursor *cursor, enum lsmkv_status moved, const st
 
 static int enter_point(struct sql_cursor *cursor)
 {
-    struct lsmkv_error err = {LSMKV_OK, ""};
+    struct lsmkv_error err;
     struct lsmkv_slice key = ranges_lower(&cursor->ranges, cursor->range);
     enum lsmkv_status status;
     bool found = false;
 
+    error_clear(&err);
     status = lsmkv_get(table_of(cursor)->session->engine, key, &cursor->value, &found, &err);
     if (status)
         return fail(cursor, status, &err);
@@ -112,9 +113,10 @@ static int enter_point(struct sql_cursor *cursor)
 
 static int enter_range(struct sql_cursor *cursor)
 {
-    struct lsmkv_error err = {LSMKV_OK, ""};
+    struct lsmkv_error err;
     enum lsmkv_status status;
 
+    error_clear(&err);
     status = lsmkv_cursor_open(&cursor->engine, table_of(cursor)->session->engine,
                                ranges_lower(&cursor->ranges, cursor->range),
                                ranges_upper(&cursor->ranges, cursor->range), &err);
@@ -152,10 +154,11 @@ static int enter_next_ranges(struct sql_cursor *cursor, int step)
 
 static int advance(struct sql_cursor *cursor)
 {
-    struct lsmkv_error err = {LSMKV_OK, ""};
+    struct lsmkv_error err;
     enum lsmkv_status status;
     int rc = SQLITE_OK;
 
+    error_clear(&err);
     cursor->valid = false;
     if (cursor->engine && lsmkv_cursor_valid(cursor->engine)) {
         if (cursor->descending)

@@ -19,6 +19,13 @@ int error_core(char **message, int code, const char *format, ...);
 /* Turns an engine failure into SQLite's code and message. `err` may be NULL where only memory can fail. */
 int error_from(char **message, enum lsmkv_status status, const struct lsmkv_error *err);
 
+/* Makes `err` empty; all of it need not be cleared for every row. */
+static inline void error_clear(struct lsmkv_error *err)
+{
+    err->status = LSMKV_OK;
+    err->message[0] = '\0';
+}
+
 /* The code of error_from(), for the log. */
 int error_code(enum lsmkv_status status);
 

@@ -15,7 +15,7 @@
 struct rowid_mark {
     uint32_t table_id;
     bool known;
-    bool empty;      /* the table has no rows; `largest` is then 0 */
+    bool empty; /* the table has no rows; `largest` is then 0 */
     int64_t largest;
 };
 

@@ -76,10 +76,11 @@ static enum lsmkv_status cell_key(const struct sql_table *table, struct lsmkv_bu
 /* UPDATE ... FROM may say that a column keeps its value without giving it: the old row has it. */
 static int read_old_row(struct sql_table *table)
 {
-    struct lsmkv_error err = {LSMKV_OK, ""};
+    struct lsmkv_error err;
     enum lsmkv_status status = LSMKV_OK;
     bool found = false;
 
+    error_clear(&err);
     if (!table->old.fields)
         status = row_reader_init(&table->old, table->schema.count, schema_has_rowid(&table->schema));
     if (!status)
@@ -144,12 +145,13 @@ static int mismatch(struct sql_table *table)
 /* Looks for the largest rowid in the table as this transaction sees it. */
 static int find_largest(struct sql_table *table, struct rowid_mark *mark)
 {
-    struct lsmkv_error err = {LSMKV_OK, ""};
+    struct lsmkv_error err;
     uint8_t bounds[2 * LSMKV_TABLE_ID_SIZE];
     struct lsmkv_slice lower, upper;
     struct lsmkv_cursor *cursor = NULL;
     enum lsmkv_status status;
 
+    error_clear(&err);
     mark->largest = 0;
     sql_table_key_range(table, bounds, &lower, &upper);
     status = lsmkv_cursor_open(&cursor, table->session->engine, lower, upper, &err);
@@ -165,9 +167,10 @@ static int find_largest(struct sql_table *table, struct rowid_mark *mark)
 
 static int rowid_is_taken(struct sql_table *table, int64_t rowid, bool *taken)
 {
-    struct lsmkv_error err = {LSMKV_OK, ""};
+    struct lsmkv_error err;
     enum lsmkv_status status = rowid_key(table, &table->key, rowid);
 
+    error_clear(&err);
     if (!status)
         status = lsmkv_get(table->session->engine, bytes_of(&table->key), NULL, taken, &err);
     return fail(table, status, &err);
@@ -329,10 +332,11 @@ static int taken(struct sql_table *table)
 static int check_unique(const struct change *change)
 {
     struct sql_table *table = change->table;
-    struct lsmkv_error err = {LSMKV_OK, ""};
+    struct lsmkv_error err;
     enum lsmkv_status status;
     bool found = false;
 
+    error_clear(&err);
     if (change->replace || (change->old_key && !change->key_changes))
         return SQLITE_OK;
     status = lsmkv_get(table->session->engine, bytes_of(&table->key), NULL, &found, &err);
@@ -346,10 +350,11 @@ static int write_row(const struct change *change)
 {
     struct sql_table *table = change->table;
     struct lsmkv_session *engine = table->session->engine;
-    struct lsmkv_error err = {LSMKV_OK, ""};
+    struct lsmkv_error err;
     uint64_t mark = lsmkv_session_mark(engine);
     enum lsmkv_status status = LSMKV_OK;
 
+    error_clear(&err);
     if (change->key_changes)
         status = lsmkv_delete(engine, bytes_of(&table->old_key), &err);
     if (!status)
@@ -401,10 +406,11 @@ static int put(struct change *change)
 /* OR REPLACE of an earlier row of the same statement may have removed this one: then there is nothing to update. */
 static int is_gone(struct sql_table *table, bool *gone)
 {
-    struct lsmkv_error err = {LSMKV_OK, ""};
+    struct lsmkv_error err;
     enum lsmkv_status status;
     bool found = false;
 
+    error_clear(&err);
     status = lsmkv_get(table->session->engine, bytes_of(&table->old_key), NULL, &found, &err);
     *gone = !found;
     return fail(table, status, &err);
@@ -423,9 +429,10 @@ static int update_row(struct change *change)
 
 static int delete_row(struct sql_table *table, sqlite3_value *key)
 {
-    struct lsmkv_error err = {LSMKV_OK, ""};
+    struct lsmkv_error err;
     enum lsmkv_status status = known_key(table, &table->old_key, key);
 
+    error_clear(&err);
     if (!status)
         status = lsmkv_delete(table->session->engine, bytes_of(&table->old_key), &err);
     if (!status && schema_has_rowid(&table->schema))

@@ -1,0 +1,524 @@
+/*
+ * test_transactions.c - transactions through SQL: savepoints, COMMIT that SQLite refuses or vetoes, snapshots, conflicts
+ * between connections, definitions that are rolled back.
+ */
+#include "sql_kit.h"
+
+#include <string.h>
+
+struct fixture {
+    const char *path;
+    sqlite3 *db;
+};
+
+/* A database with a table kv of two rows, in the journal mode asked for. */
+static void open_mode(struct fixture *fixture, const char *mode)
+{
+    fixture->path = kit_path(test_dir(), "test.db");
+    fixture->db = kit_open(fixture->path);
+    kit_run(fixture->db, "PRAGMA synchronous = OFF; PRAGMA journal_mode = %s", mode);
+    kit_run(fixture->db, "CREATE TABLE o(x)");
+    kit_run(fixture->db, "CREATE VIRTUAL TABLE kv USING lsmkv(key PRIMARY KEY, value, sync = off)");
+    kit_run(fixture->db, "INSERT INTO kv VALUES('a', 1), ('b', 2)");
+}
+
+static const char *const modes[] = {"DELETE", "WAL", "TRUNCATE", "PERSIST", "MEMORY"};
+#define MODES (sizeof(modes) / sizeof(modes[0]))
+
+/* ---- Savepoints ---- */
+
+static void savepoints_roll_back_at_any_depth(void **state)
+{
+    struct fixture f;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < MODES; i++) {
+        open_mode(&f, modes[i]);
+        kit_run(f.db, "BEGIN; INSERT INTO kv VALUES('c', 3)");
+        kit_run(f.db, "SAVEPOINT one; UPDATE kv SET value = 10 WHERE key = 'a'; INSERT INTO kv VALUES('d', 4)");
+        kit_run(f.db, "SAVEPOINT two; DELETE FROM kv WHERE key = 'a'; SAVEPOINT three; DELETE FROM kv");
+        kit_expect(f.db, "0\n", "SELECT count(*) FROM kv");
+        kit_run(f.db, "ROLLBACK TO three");
+        kit_expect(f.db, "'b'|2\n'c'|3\n'd'|4\n", "SELECT * FROM kv");
+        kit_run(f.db, "RELEASE three; ROLLBACK TO two");
+        kit_expect(f.db, "'a'|10\n'b'|2\n'c'|3\n'd'|4\n", "SELECT * FROM kv");
+        kit_run(f.db, "ROLLBACK TO one; INSERT INTO kv VALUES('e', 5)");
+        kit_expect(f.db, "'a'|1\n'b'|2\n'c'|3\n'e'|5\n", "SELECT * FROM kv");
+        kit_run(f.db, "RELEASE one; COMMIT");
+        kit_expect(f.db, "'a'|1\n'b'|2\n'c'|3\n'e'|5\n", "SELECT * FROM kv");
+        kit_close(f.db);
+    }
+}
+
+/* A savepoint that opened the transaction: ROLLBACK TO undoes all of it and leaves it open. */
+static void rollback_to_the_savepoint_that_opened_the_transaction_keeps_it_open(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    open_mode(&f, "WAL");
+    kit_run(f.db, "SAVEPOINT s; INSERT INTO kv VALUES('c', 3); ROLLBACK TO s");
+    assert_false(sqlite3_get_autocommit(f.db));
+    kit_expect(f.db, "2\n", "SELECT count(*) FROM kv");
+    kit_run(f.db, "INSERT INTO kv VALUES('d', 4); RELEASE s");
+    assert_true(sqlite3_get_autocommit(f.db));
+    kit_expect(f.db, "'a'|1\n'b'|2\n'd'|4\n", "SELECT * FROM kv");
+    kit_close(f.db);
+}
+
+static void savepoints_cover_tables_that_join_later(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    open_mode(&f, "WAL");
+    kit_run(f.db, "CREATE VIRTUAL TABLE other USING lsmkv(id INTEGER PRIMARY KEY, v)");
+    kit_run(f.db, "BEGIN; SAVEPOINT one; INSERT INTO kv VALUES('c', 3); SAVEPOINT two; INSERT INTO kv VALUES('d', 4)");
+    kit_run(f.db, "INSERT INTO other(v) VALUES('x'); ROLLBACK TO two");
+    kit_expect(f.db, "3|0\n", "SELECT (SELECT count(*) FROM kv), (SELECT count(*) FROM other)");
+    kit_run(f.db, "INSERT INTO other(v) VALUES('y'); ROLLBACK TO one");
+    kit_expect(f.db, "2|0\n", "SELECT (SELECT count(*) FROM kv), (SELECT count(*) FROM other)");
+    kit_run(f.db, "COMMIT");
+    kit_expect(f.db, "2|0\n", "SELECT (SELECT count(*) FROM kv), (SELECT count(*) FROM other)");
+    kit_close(f.db);
+}
+
+static void a_statement_that_fails_half_way_changes_nothing(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    open_mode(&f, "DELETE");
+    kit_fails(f.db, SQLITE_CONSTRAINT_PRIMARYKEY, "UNIQUE constraint failed: kv.key",
+              "INSERT INTO kv VALUES('x', 1), ('y', 2), ('a', 3)");
+    kit_run(f.db, "BEGIN; INSERT INTO kv VALUES('c', 3)");
+    kit_fails(f.db, SQLITE_CONSTRAINT_PRIMARYKEY, "UNIQUE constraint failed: kv.key",
+              "INSERT INTO kv VALUES('x', 1), ('y', 2), ('a', 3)");
+    kit_run(f.db, "COMMIT");
+    kit_expect(f.db, "'a'|1\n'b'|2\n'c'|3\n", "SELECT * FROM kv");
+    kit_close(f.db);
+}
+
+static void a_trigger_of_an_ordinary_table_writes_in_its_transaction(void **state)
+{
+    struct fixture f;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < MODES; i++) {
+        open_mode(&f, modes[i]);
+        kit_run(f.db, "CREATE TRIGGER copy AFTER INSERT ON o BEGIN INSERT INTO kv VALUES(new.x, 0); END");
+        kit_run(f.db, "INSERT INTO o VALUES('c')");
+        kit_fails(f.db, SQLITE_CONSTRAINT_PRIMARYKEY, "UNIQUE constraint failed: kv.key",
+                  "INSERT INTO o VALUES('d'), ('a')");
+        kit_expect(f.db, "1|3\n", "SELECT (SELECT count(*) FROM o), (SELECT count(*) FROM kv)");
+        kit_close(f.db);
+    }
+}
+
+/* ---- COMMIT that does not go through ---- */
+
+/* With a rollback journal an open reader of the database file makes COMMIT fail, after xSync. */
+static sqlite3 *begin_refused_commit(struct fixture *f)
+{
+    sqlite3 *reader;
+
+    open_mode(f, "DELETE");
+    reader = kit_open(f->path);
+    kit_run(reader, "BEGIN; SELECT * FROM o");
+    kit_run(f->db, "BEGIN; INSERT INTO kv VALUES('c', 3)");
+    kit_fails(f->db, SQLITE_BUSY, "database is locked", "COMMIT");
+    assert_false(sqlite3_get_autocommit(f->db));
+    kit_expect(reader, "2\n", "SELECT count(*) FROM kv");
+    return reader;
+}
+
+static void a_refused_commit_can_be_rolled_back(void **state)
+{
+    struct fixture f;
+    sqlite3 *reader = begin_refused_commit(&f);
+
+    (void)state;
+    kit_run(f.db, "ROLLBACK");
+    kit_run(reader, "COMMIT");
+    kit_expect(f.db, "2\n", "SELECT count(*) FROM kv");
+    kit_expect(reader, "2\n", "SELECT count(*) FROM kv");
+    kit_close(f.db);
+    kit_close(reader);
+    f.db = kit_open(f.path);
+    kit_expect(f.db, "2\n", "SELECT count(*) FROM kv");
+    kit_close(f.db);
+}
+
+static void a_refused_commit_can_be_retried(void **state)
+{
+    struct fixture f;
+    sqlite3 *reader = begin_refused_commit(&f);
+
+    (void)state;
+    kit_fails(f.db, SQLITE_BUSY, "database is locked", "COMMIT");
+    kit_run(reader, "COMMIT");
+    kit_run(f.db, "COMMIT");
+    kit_expect(reader, "3\n", "SELECT count(*) FROM kv");
+    kit_close(f.db);
+    kit_close(reader);
+    f.db = kit_open(f.path);
+    kit_expect(f.db, "'a'|1\n'b'|2\n'c'|3\n", "SELECT * FROM kv");
+    kit_close(f.db);
+}
+
+static void a_refused_commit_can_be_extended(void **state)
+{
+    struct fixture f;
+    sqlite3 *reader = begin_refused_commit(&f);
+
+    (void)state;
+    kit_run(f.db, "INSERT INTO kv VALUES('d', 4); SAVEPOINT s; DELETE FROM kv");
+    kit_fails(f.db, SQLITE_BUSY, "database is locked", "COMMIT");
+    kit_run(f.db, "ROLLBACK TO s");
+    kit_run(reader, "COMMIT");
+    kit_run(f.db, "COMMIT");
+    kit_expect(reader, "'a'|1\n'b'|2\n'c'|3\n'd'|4\n", "SELECT * FROM kv");
+    kit_close(f.db);
+    kit_close(reader);
+    f.db = kit_open(f.path);
+    kit_expect(f.db, "'a'|1\n'b'|2\n'c'|3\n'd'|4\n", "SELECT * FROM kv");
+    kit_close(f.db);
+}
+
+static int veto(void *context)
+{
+    return ++*(int *)context; /* not 0: roll back */
+}
+
+static void a_commit_hook_can_veto(void **state)
+{
+    struct fixture f;
+    int calls = 0;
+
+    (void)state;
+    open_mode(&f, "DELETE");
+    sqlite3_commit_hook(f.db, veto, &calls);
+    kit_fails(f.db, SQLITE_CONSTRAINT_COMMITHOOK, "constraint failed", "INSERT INTO kv VALUES('c', 3)");
+    kit_run(f.db, "BEGIN; INSERT INTO kv VALUES('c', 3); INSERT INTO o VALUES(1)");
+    kit_fails(f.db, SQLITE_CONSTRAINT_COMMITHOOK, "constraint failed", "COMMIT");
+    sqlite3_commit_hook(f.db, NULL, NULL);
+    assert_int_equal(calls, 2);
+    kit_expect(f.db, "2|0\n", "SELECT (SELECT count(*) FROM kv), (SELECT count(*) FROM o)");
+    kit_run(f.db, "INSERT INTO kv VALUES('c', 3)");
+    kit_close(f.db);
+    f.db = kit_open(f.path);
+    kit_expect(f.db, "3\n", "SELECT count(*) FROM kv");
+    kit_close(f.db);
+}
+
+static void ordinary_and_lsmkv_rows_commit_and_roll_back_together(void **state)
+{
+    struct fixture f;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < MODES; i++) {
+        open_mode(&f, modes[i]);
+        kit_run(f.db, "BEGIN; INSERT INTO o VALUES(1); INSERT INTO kv VALUES('c', 3); COMMIT");
+        kit_run(f.db, "BEGIN; INSERT INTO kv VALUES('d', 4); INSERT INTO o VALUES(2); ROLLBACK");
+        kit_close(f.db);
+        f.db = kit_open(f.path);
+        kit_expect(f.db, "3|1\n", "SELECT (SELECT count(*) FROM kv), (SELECT count(*) FROM o)");
+        kit_close(f.db);
+    }
+}
+
+static void two_stores_commit_and_roll_back_together(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    open_mode(&f, "WAL");
+    kit_run(f.db, "CREATE VIRTUAL TABLE far USING lsmkv('far-store', sync = off)");
+    kit_run(f.db, "BEGIN; INSERT INTO kv VALUES('c', 3); INSERT INTO far VALUES('c', 3); COMMIT");
+    kit_run(
+        f.db,
+        "BEGIN; DELETE FROM kv; SAVEPOINT s; DELETE FROM far; ROLLBACK TO s; INSERT INTO far VALUES(1, 1); ROLLBACK");
+    kit_close(f.db);
+    f.db = kit_open(f.path);
+    kit_expect(f.db, "3|1\n", "SELECT (SELECT count(*) FROM kv), (SELECT count(*) FROM far)");
+    kit_close(f.db);
+}
+
+/* ---- Several connections ---- */
+
+static void a_transaction_reads_one_snapshot(void **state)
+{
+    struct fixture f;
+    sqlite3 *other;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        open_mode(&f, modes[i]);
+        other = kit_open(f.path);
+        kit_run(f.db, "CREATE VIRTUAL TABLE temp.v USING lsmkv('test.db-lsmkv', table = kv)");
+        kit_run(other, "CREATE VIRTUAL TABLE temp.v USING lsmkv('test.db-lsmkv', table = kv)");
+        kit_run(f.db, "BEGIN");
+        kit_expect(f.db, "2\n", "SELECT count(*) FROM v");
+        kit_run(other, "INSERT INTO v VALUES('c', 3); DELETE FROM v WHERE key = 'a'; UPDATE v SET value = 20");
+        kit_expect(f.db, "'a'|1\n'b'|2\n", "SELECT * FROM v");
+        kit_expect(f.db, "1\n", "SELECT value FROM v WHERE key = 'a'");
+        kit_run(f.db, "COMMIT");
+        kit_expect(f.db, "'b'|20\n'c'|20\n", "SELECT * FROM v");
+        kit_close(f.db);
+        kit_close(other);
+    }
+}
+
+static void a_write_that_follows_a_stale_read_is_refused(void **state)
+{
+    struct fixture f;
+    sqlite3 *other;
+
+    (void)state;
+    open_mode(&f, "WAL");
+    other = kit_open(f.path);
+    kit_run(f.db, "BEGIN");
+    kit_expect(f.db, "1\n", "SELECT value FROM kv WHERE key = 'a'");
+    kit_run(other, "UPDATE kv SET value = value + 1 WHERE key = 'a'");
+    kit_fails(f.db, SQLITE_BUSY_SNAPSHOT, "repeat the transaction", "UPDATE kv SET value = 1 + 1 WHERE key = 'a'");
+    kit_run(f.db, "ROLLBACK");
+    kit_run(f.db, "BEGIN");
+    kit_expect(f.db, "2\n", "SELECT value FROM kv WHERE key = 'a'");
+    kit_run(f.db, "UPDATE kv SET value = 2 + 1 WHERE key = 'a'; COMMIT");
+    kit_expect(other, "3\n", "SELECT value FROM kv WHERE key = 'a'");
+    kit_close(f.db);
+    kit_close(other);
+}
+
+static void an_autocommit_statement_never_conflicts_with_an_open_cursor(void **state)
+{
+    sqlite3_stmt *statement = NULL;
+    struct fixture f;
+    sqlite3 *other;
+
+    (void)state;
+    open_mode(&f, "WAL");
+    other = kit_open(f.path);
+    assert_int_equal(sqlite3_prepare_v2(f.db, "SELECT key FROM kv", -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    kit_run(other, "INSERT INTO kv VALUES('aa', 0)");
+    kit_run(f.db, "UPDATE kv SET value = value + 1");
+    /* The cursor goes on in the state in which it began. */
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    assert_string_equal(sqlite3_column_text(statement, 0), "b");
+    assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
+    sqlite3_finalize(statement);
+    kit_expect(f.db, "'a'|2\n'aa'|1\n'b'|3\n", "SELECT * FROM kv");
+    kit_close(f.db);
+    kit_close(other);
+}
+
+static void a_cursor_outlives_commit_and_rollback(void **state)
+{
+    static const char *const ends[] = {"COMMIT", "ROLLBACK"};
+    sqlite3_stmt *statement;
+    struct fixture f;
+    size_t i;
+    int rc;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        open_mode(&f, "WAL");
+        kit_run(f.db, "BEGIN; INSERT INTO kv VALUES('c', 3)");
+        assert_int_equal(sqlite3_prepare_v2(f.db, "SELECT key FROM kv", -1, &statement, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+        kit_run(f.db, ends[i]);
+        /* SQLite may abort a reader of what is rolled back; it must not read freed memory. */
+        rc = sqlite3_step(statement);
+        assert_true(rc == SQLITE_ROW || (i == 1 && (rc & 0xff) == SQLITE_ABORT));
+        sqlite3_finalize(statement);
+        kit_expect(f.db, i ? "2\n" : "3\n", "SELECT count(*) FROM kv");
+        kit_close(f.db);
+    }
+}
+
+static void a_second_writer_waits_and_is_told_busy(void **state)
+{
+    struct fixture f;
+    sqlite3 *other;
+
+    (void)state;
+    open_mode(&f, "WAL");
+    other = kit_open(":memory:");
+    kit_run(other, "CREATE VIRTUAL TABLE v USING lsmkv('%q-lsmkv', table = kv)", f.path);
+    kit_run(other, "PRAGMA busy_timeout = 1");
+    kit_run(f.db, "BEGIN; INSERT INTO kv VALUES('c', 3)");
+    assert_int_equal(kit_try(other, "INSERT INTO v VALUES('d', 4)"), SQLITE_BUSY);
+    kit_expect(other, "2\n", "SELECT count(*) FROM v");
+    kit_run(f.db, "COMMIT");
+    kit_run(other, "INSERT INTO v VALUES('d', 4)");
+    kit_expect(f.db, "4\n", "SELECT count(*) FROM kv");
+    kit_close(f.db);
+    kit_close(other);
+}
+
+/* INSERT ... RETURNING holds the turn while it is stepped; another writer of the same thread gets BUSY, no deadlock. */
+static void a_statement_stepped_slowly_blocks_only_writers(void **state)
+{
+    sqlite3_stmt *statement = NULL;
+    struct fixture f;
+    sqlite3 *other;
+
+    (void)state;
+    open_mode(&f, "WAL");
+    other = kit_open(":memory:");
+    kit_run(other, "CREATE VIRTUAL TABLE v USING lsmkv('%q-lsmkv', table = kv)", f.path);
+    kit_run(other, "PRAGMA busy_timeout = 1");
+    assert_int_equal(
+        sqlite3_prepare_v2(f.db, "INSERT INTO kv VALUES('c', 3), ('d', 4) RETURNING key", -1, &statement, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    assert_int_equal(kit_try(other, "INSERT INTO v VALUES('e', 5)"), SQLITE_BUSY);
+    kit_expect(other, "2\n", "SELECT count(*) FROM v");
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
+    sqlite3_finalize(statement);
+    kit_run(other, "INSERT INTO v VALUES('e', 5)");
+    kit_expect(f.db, "5\n", "SELECT count(*) FROM kv");
+    kit_close(f.db);
+    kit_close(other);
+}
+
+static void query_only_reads_each_statement_by_itself(void **state)
+{
+    struct fixture f;
+    sqlite3 *other;
+
+    (void)state;
+    open_mode(&f, "WAL");
+    other = kit_open(f.path);
+    kit_run(f.db, "PRAGMA query_only = 1; BEGIN");
+    kit_expect(f.db, "2\n", "SELECT count(*) FROM kv");
+    kit_run(other, "INSERT INTO kv VALUES('c', 3)");
+    kit_expect(f.db, "3\n", "SELECT count(*) FROM kv");
+    assert_int_equal(kit_try(f.db, "DELETE FROM kv"), SQLITE_READONLY);
+    kit_run(f.db, "COMMIT");
+    kit_close(f.db);
+    kit_close(other);
+}
+
+static void closing_a_connection_rolls_its_transaction_back(void **state)
+{
+    struct fixture f;
+    sqlite3 *other;
+
+    (void)state;
+    open_mode(&f, "WAL");
+    other = kit_open(f.path);
+    kit_run(f.db, "BEGIN; DELETE FROM kv");
+    kit_close(f.db);
+    kit_expect(other, "2\n", "SELECT count(*) FROM kv");
+    kit_run(other, "INSERT INTO kv VALUES('c', 3)");
+    kit_close(other);
+}
+
+/* PRAGMA temp_store throws the hub away with all temporary tables: it is made again. */
+static void the_hub_comes_back_when_temporary_tables_go(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    open_mode(&f, "WAL");
+    kit_run(f.db,
+            "PRAGMA temp_store = MEMORY; BEGIN; SAVEPOINT s; INSERT INTO kv VALUES('c', 3); ROLLBACK TO s; COMMIT");
+    kit_run(f.db, "BEGIN; SELECT * FROM kv; COMMIT");
+    kit_expect(f.db, "2\n", "SELECT count(*) FROM kv");
+    kit_fails(f.db, SQLITE_ERROR, "", "DROP TABLE temp.lsmkv_hub");
+    kit_close(f.db);
+}
+
+/* ---- Definitions ---- */
+
+static void create_drop_and_rename_roll_back(void **state)
+{
+    struct fixture f;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < MODES; i++) {
+        open_mode(&f, modes[i]);
+        kit_run(f.db, "BEGIN; CREATE VIRTUAL TABLE n USING lsmkv; INSERT INTO n VALUES(1, 2); ROLLBACK");
+        kit_fails(f.db, SQLITE_ERROR, "no such table", "SELECT * FROM n");
+        kit_run(f.db, "BEGIN; INSERT INTO kv VALUES('c', 3); DROP TABLE kv; ROLLBACK");
+        kit_expect(f.db, "'a'|1\n'b'|2\n", "SELECT * FROM kv");
+        kit_run(f.db, "BEGIN; ALTER TABLE kv RENAME TO ab; INSERT INTO ab VALUES('c', 3); ROLLBACK");
+        kit_expect(f.db, "'a'|1\n'b'|2\n", "SELECT * FROM kv");
+        kit_run(f.db, "SAVEPOINT s; DROP TABLE kv; ROLLBACK TO s; RELEASE s; INSERT INTO kv VALUES('d', 4)");
+        kit_run(f.db, "BEGIN; SAVEPOINT s; INSERT INTO kv VALUES('c', 3); DROP TABLE kv; ROLLBACK TO s; COMMIT");
+        kit_run(f.db, "CREATE VIRTUAL TABLE n USING lsmkv(a, b)");
+        kit_expect(f.db, "'a'|1\n'b'|2\n'd'|4\n", "SELECT * FROM kv");
+        kit_close(f.db);
+        f.db = kit_open(f.path);
+        kit_expect(f.db, "'a'|1\n'b'|2\n'd'|4\n", "SELECT * FROM kv");
+        kit_expect(f.db, "0\n", "SELECT count(*) FROM n");
+        kit_close(f.db);
+    }
+}
+
+static void a_renamed_table_keeps_its_rows(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    open_mode(&f, "DELETE");
+    kit_run(f.db, "ALTER TABLE kv RENAME TO \"new name\"; INSERT INTO \"new name\" VALUES('c', 3)");
+    kit_run(f.db, "CREATE VIRTUAL TABLE kv USING lsmkv; INSERT INTO kv VALUES('other', 1)");
+    kit_close(f.db);
+    f.db = kit_open(f.path);
+    kit_expect(f.db, "'a'|1\n'b'|2\n'c'|3\n", "SELECT * FROM \"new name\"");
+    kit_expect(f.db, "'other'|1\n", "SELECT * FROM kv");
+    kit_close(f.db);
+}
+
+static void a_dropped_table_starts_empty_when_it_is_made_again(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    open_mode(&f, "DELETE");
+    kit_run(f.db, "DROP TABLE kv; CREATE VIRTUAL TABLE kv USING lsmkv; INSERT INTO kv VALUES('z', 26)");
+    kit_expect(f.db, "'z'|26\n", "SELECT * FROM kv");
+    kit_run(f.db, "BEGIN; DROP TABLE kv; CREATE VIRTUAL TABLE kv USING lsmkv(id INTEGER PRIMARY KEY); COMMIT");
+    kit_expect(f.db, "0\n", "SELECT count(*) FROM kv");
+    kit_close(f.db);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(savepoints_roll_back_at_any_depth),
+        cmocka_unit_test(rollback_to_the_savepoint_that_opened_the_transaction_keeps_it_open),
+        cmocka_unit_test(savepoints_cover_tables_that_join_later),
+        cmocka_unit_test(a_statement_that_fails_half_way_changes_nothing),
+        cmocka_unit_test(a_trigger_of_an_ordinary_table_writes_in_its_transaction),
+        cmocka_unit_test(a_refused_commit_can_be_rolled_back),
+        cmocka_unit_test(a_refused_commit_can_be_retried),
+        cmocka_unit_test(a_refused_commit_can_be_extended),
+        cmocka_unit_test(a_commit_hook_can_veto),
+        cmocka_unit_test(ordinary_and_lsmkv_rows_commit_and_roll_back_together),
+        cmocka_unit_test(two_stores_commit_and_roll_back_together),
+        cmocka_unit_test(a_transaction_reads_one_snapshot),
+        cmocka_unit_test(a_write_that_follows_a_stale_read_is_refused),
+        cmocka_unit_test(an_autocommit_statement_never_conflicts_with_an_open_cursor),
+        cmocka_unit_test(a_cursor_outlives_commit_and_rollback),
+        cmocka_unit_test(a_second_writer_waits_and_is_told_busy),
+        cmocka_unit_test(a_statement_stepped_slowly_blocks_only_writers),
+        cmocka_unit_test(query_only_reads_each_statement_by_itself),
+        cmocka_unit_test(closing_a_connection_rolls_its_transaction_back),
+        cmocka_unit_test(the_hub_comes_back_when_temporary_tables_go),
+        cmocka_unit_test(create_drop_and_rename_roll_back),
+        cmocka_unit_test(a_renamed_table_keeps_its_rows),
+        cmocka_unit_test(a_dropped_table_starts_empty_when_it_is_made_again),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
