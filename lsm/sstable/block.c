@@ -119,18 +119,17 @@ static enum lsmkv_status find_restart(const struct block *block, struct lsmkv_sl
  */
 static int compare_stored(const struct stored_entry *entry, struct lsmkv_slice key, size_t *matched)
 {
-    size_t rest = key.size - *matched;
-    size_t end = entry->suffix.size < rest ? entry->suffix.size : rest;
-    size_t same = 0;
+    struct lsmkv_slice rest;
+    size_t same;
 
     if (entry->shared != *matched)
         return entry->shared > *matched ? -1 : 1;
-    while (same < end && entry->suffix.data[same] == key.data[*matched + same])
-        same++;
+    rest = key.size ? slice_of(key.data + *matched, key.size - *matched) : key;
+    same = shared_prefix(entry->suffix, rest);
     *matched += same;
-    if (same < end)
-        return entry->suffix.data[same] < key.data[*matched] ? -1 : 1;
-    return entry->suffix.size < rest ? -1 : entry->suffix.size > rest;
+    if (same < entry->suffix.size && same < rest.size)
+        return entry->suffix.data[same] < rest.data[same] ? -1 : 1;
+    return entry->suffix.size < rest.size ? -1 : entry->suffix.size > rest.size;
 }
 
 enum lsmkv_status block_get(const struct block *block, struct lsmkv_slice key, struct entry *entry, bool *found,

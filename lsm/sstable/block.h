@@ -12,6 +12,19 @@
 #include "base/buf.h"
 #include "sstable/format.h"
 
+/* Bytes that two keys have in common at their beginnings. */
+static inline size_t shared_prefix(struct lsmkv_slice a, struct lsmkv_slice b)
+{
+    size_t end = a.size < b.size ? a.size : b.size;
+    size_t shared = 0;
+
+    while (end - shared >= 8 && memcmp(a.data + shared, b.data + shared, 8) == 0)
+        shared += 8;
+    while (shared < end && a.data[shared] == b.data[shared])
+        shared++;
+    return shared;
+}
+
 /* ---- Building ---- */
 
 /*

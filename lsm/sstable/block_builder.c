@@ -30,16 +30,6 @@ size_t block_builder_size_with(const struct block_builder *builder, const struct
     return builder->bytes.size + builder->restarts.size + 4 + restart + head + entry->key.size + entry->value.size;
 }
 
-static size_t shared_prefix(struct lsmkv_slice a, struct lsmkv_slice b)
-{
-    size_t end = a.size < b.size ? a.size : b.size;
-    size_t shared = 0;
-
-    while (shared < end && a.data[shared] == b.data[shared])
-        shared++;
-    return shared;
-}
-
 static enum lsmkv_status add_restart(struct block_builder *builder, struct lsmkv_error *err)
 {
     uint8_t offset[4];

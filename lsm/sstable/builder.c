@@ -156,10 +156,8 @@ static enum lsmkv_status finish_data_block(struct sstable_builder *builder, stru
 /* A short key at or above `last` and below `next`: as much of `next` as tells them apart, unless that is all of it. */
 static struct lsmkv_slice separator(struct lsmkv_slice last, struct lsmkv_slice next)
 {
-    size_t shared = 0;
+    size_t shared = shared_prefix(last, next);
 
-    while (shared < last.size && shared < next.size && last.data[shared] == next.data[shared])
-        shared++;
     if (shared < last.size && shared + 1 < next.size)
         return slice_of(next.data, shared + 1);
     return last;
