@@ -37,6 +37,7 @@ find_missing() {
     have_tool sqlite3 || missing="$missing sqlite3"
     [ "$purpose" = build ] && return
     have_header cmocka.h || missing="$missing libcmocka-dev"
+    [ -f /usr/share/i18n/locales/de_DE ] || missing="$missing locales" # a decimal comma, for the tests
     for tool in clang clang-tidy clang-format cppcheck; do
         have_tool $tool || missing="$missing $tool"
     done
