@@ -12,6 +12,9 @@ variant=$1
 shift
 cd "$(dirname "$0")/../.." || exit 2
 
+# A test that runs wild must not fill the disk of the machine: no file grows beyond 8 GiB.
+ulimit -f 8388608
+
 logs=build/logs/$variant
 rm -rf "$logs"
 mkdir -p "$logs"
