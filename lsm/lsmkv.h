@@ -220,7 +220,10 @@ LSMKV_MUST_CHECK enum lsmkv_status lsmkv_session_commit(struct lsmkv_session *se
 LSMKV_MUST_CHECK enum lsmkv_status lsmkv_session_prepare(struct lsmkv_session *session, bool default_commit,
                                                          struct lsmkv_error *err);
 
-/* Second phase: appends the outcome, applies, publishes; PREPARED -> IDLE. lsmkv_session_commit() does it too. */
+/*
+ * Second phase: appends the outcome, applies, publishes; PREPARED -> IDLE in every case. lsmkv_session_commit() does it too.
+ * The first phase has set aside memory and space, so it fails only with the log; then the next recovery decides.
+ */
 LSMKV_MUST_CHECK enum lsmkv_status lsmkv_session_commit_prepared(struct lsmkv_session *session,
                                                                  struct lsmkv_error *err);
 

@@ -70,9 +70,33 @@ static void *alloc_alone(struct arena *arena, size_t size, size_t alignment)
     return fit((uint8_t *)(chunk + 1), (uint8_t *)chunk + bytes, size, alignment);
 }
 
+/* A new chunk to allocate from; what is left of the former one is given up. */
+static bool begin_chunk(struct arena *arena, size_t size)
+{
+    struct arena_chunk *chunk = add_chunk(arena, size);
+
+    if (!chunk)
+        return false;
+    arena->at = (uint8_t *)(chunk + 1);
+    arena->end = (uint8_t *)chunk + size;
+    if (arena->chunk_size < arena->chunk_max)
+        arena->chunk_size = arena->chunk_max / 2 < arena->chunk_size ? arena->chunk_max : arena->chunk_size * 2;
+    return true;
+}
+
+bool arena_reserve(struct arena *arena, size_t size)
+{
+    size_t bytes;
+
+    if (__builtin_add_overflow(size, sizeof(struct arena_chunk) + 8, &bytes))
+        return false;
+    if (fit(arena->at, arena->end, size, 8))
+        return true;
+    return begin_chunk(arena, bytes > arena->chunk_size ? bytes : arena->chunk_size);
+}
+
 void *arena_alloc(struct arena *arena, size_t size, size_t alignment)
 {
-    struct arena_chunk *chunk;
     uint8_t *start;
 
     if (alignment < 8)
@@ -86,13 +110,8 @@ void *arena_alloc(struct arena *arena, size_t size, size_t alignment)
     }
     if (size > arena->chunk_size / 4 || alignment > arena->chunk_size / 8)
         return alloc_alone(arena, size, alignment);
-    chunk = add_chunk(arena, arena->chunk_size);
-    if (!chunk)
+    if (!begin_chunk(arena, arena->chunk_size))
         return NULL;
-    arena->at = (uint8_t *)(chunk + 1);
-    arena->end = (uint8_t *)chunk + arena->chunk_size;
-    if (arena->chunk_size < arena->chunk_max)
-        arena->chunk_size = arena->chunk_max / 2 < arena->chunk_size ? arena->chunk_max : arena->chunk_size * 2;
     start = fit(arena->at, arena->end, size, alignment);
     arena->at = start + size;
     return start;

@@ -23,4 +23,10 @@ void arena_init(struct arena *arena, size_t chunk_max);
 void arena_release(struct arena *arena);
 void *arena_alloc(struct arena *arena, size_t size, size_t alignment); /* NULL on failure */
 
+/*
+ * Makes sure that the next allocations cannot fail, as long as their sizes, each rounded up to 8, are `size` together and
+ * their alignment is 8. False if there is no memory.
+ */
+bool arena_reserve(struct arena *arena, size_t size);
+
 #endif

@@ -16,8 +16,9 @@
 #include "base/error.h"
 #include "memtable/skiplist.h"
 
-#define HEIGHT_MAX 12           /* 4^12 nodes before the highest level gets long */
-#define CHUNK_MAX  (256u << 10) /* bytes; what a table may exceed its limit by before that shows in its size */
+#define HEIGHT_MAX  12           /* 4^12 nodes before the highest level gets long */
+#define RESERVE_MAX (1u << 30)   /* bytes; some allocators have no larger blocks than twice that */
+#define CHUNK_MAX   (256u << 10) /* bytes; what a table may exceed its limit by before that shows in its size */
 
 struct memtable {
     /* Constant after creation. */
@@ -40,12 +41,17 @@ struct memtable {
     _Atomic uint64_t oldest_segment;
 };
 
+/* Bytes of a node, the links of its upper levels left out. */
+static size_t node_size(size_t key_size, size_t value_size)
+{
+    return sizeof(struct node) + node_key_padded(key_size) + sizeof(struct node_tail) + value_size;
+}
+
 /* Room for a node with the sizes set and its links and bytes not; NULL on failure. */
 static struct node *new_node(struct memtable *memtable, unsigned height, size_t key_size, size_t value_size)
 {
     size_t upper = (height - 1) * sizeof(node_link);
-    size_t size = upper + sizeof(struct node) + node_key_padded(key_size) + sizeof(struct node_tail) + value_size;
-    uint8_t *memory = arena_alloc(&memtable->arena, size, sizeof(node_link));
+    uint8_t *memory = arena_alloc(&memtable->arena, upper + node_size(key_size, value_size), sizeof(node_link));
     struct node *node;
 
     if (!memory)
@@ -269,6 +275,21 @@ enum lsmkv_status memtable_add(struct memtable *memtable, const struct entry *en
     atomic_fetch_add_explicit(&memtable->entries, 1, memory_order_relaxed);
     if (entry->sequence > memtable_sequence_max(memtable))
         atomic_store_explicit(&memtable->sequence_max, entry->sequence, memory_order_relaxed);
+    return LSMKV_OK;
+}
+
+uint64_t memtable_room(const struct entry *entry)
+{
+    uint64_t size = (HEIGHT_MAX - 1) * sizeof(node_link) + node_size(entry->key.size, entry->value.size);
+
+    return (size + 7) & ~UINT64_C(7);
+}
+
+enum lsmkv_status memtable_reserve(struct memtable *memtable, uint64_t bytes, struct lsmkv_error *err)
+{
+    if (!arena_reserve(&memtable->arena, bytes < RESERVE_MAX ? (size_t)bytes : RESERVE_MAX))
+        return lsmkv_fail_nomem(err);
+    atomic_store_explicit(&memtable->bytes, memtable->arena.total, memory_order_relaxed);
     return LSMKV_OK;
 }
 

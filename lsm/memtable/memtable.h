@@ -24,6 +24,13 @@ void memtable_unref(struct memtable *memtable); /* NULL is fine */
 LSMKV_MUST_CHECK enum lsmkv_status memtable_add(struct memtable *memtable, const struct entry *entry,
                                                 struct lsmkv_error *err);
 
+/*
+ * Makes room, so that memtable_add() cannot fail for entries that take `bytes` together, by memtable_room(). More than a
+ * gigabyte is not set aside at once: then the last ones may fail.
+ */
+LSMKV_MUST_CHECK enum lsmkv_status memtable_reserve(struct memtable *memtable, uint64_t bytes, struct lsmkv_error *err);
+uint64_t memtable_room(const struct entry *entry); /* bytes that the entry takes at most */
+
 /* The newest version of `key` with sequence <= `sequence`, tombstones included; false if there is none. */
 bool memtable_get(const struct memtable *memtable, struct lsmkv_slice key, uint64_t sequence, struct entry *entry);
 

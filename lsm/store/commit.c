@@ -13,18 +13,13 @@
 #include "store/catalog.h"
 #include "store/store.h"
 
-/* What a commit needs to know of a batch before it takes the log lock. */
-struct writes {
-    struct iter *entries;
-    uint64_t bytes; /* in a record */
-    uint64_t count;
-    struct lsmkv_buf dropped; /* ids (uint32_t) of the tables that it drops */
-};
+static const struct writes no_writes = {NULL, 0, 0, 0, LSMKV_BUF_INIT};
 
-static void writes_release(struct writes *writes)
+void writes_release(struct writes *writes)
 {
     iter_free(writes->entries);
     lsmkv_buf_release(&writes->dropped);
+    *writes = no_writes;
 }
 
 static enum lsmkv_status measure(struct writes *writes, const struct entry *entry, struct lsmkv_error *err)
@@ -32,6 +27,7 @@ static enum lsmkv_status measure(struct writes *writes, const struct entry *entr
     uint32_t id;
 
     writes->bytes += wal_entry_size(entry);
+    writes->room += memtable_room(entry);
     writes->count++;
     if (entry->kind == ENTRY_PUT && catalog_dropped_id(entry->key, &id))
         return buf_append(&writes->dropped, &id, sizeof(id), err);
@@ -42,7 +38,7 @@ static enum lsmkv_status writes_init(struct writes *writes, struct batch *batch,
 {
     enum lsmkv_status status;
 
-    *writes = (struct writes){NULL, 0, 0, LSMKV_BUF_INIT};
+    *writes = no_writes;
     status = batch_iter_new(&writes->entries, batch, batch_mark(batch), err);
     if (!status)
         status = iter_first(writes->entries, err);
@@ -95,6 +91,7 @@ static enum lsmkv_status commit_final(struct lsmkv_session *session, struct lsmk
         status = store_rotate_if_full(store, err);
     record.entries = writes.entries;
     record.entry_bytes = writes.bytes;
+    record.entry_room = writes.room;
     if (!status)
         status = log_write(store, &record, &end, &sequence, err);
     session_give_turn(session);
@@ -160,6 +157,7 @@ static enum lsmkv_status append_prepare(struct lsmkv_session *session, uint64_t 
     prepare_head(head, transaction, default_commit);
     record.entries = writes.entries;
     record.entry_bytes = writes.bytes;
+    record.entry_room = writes.room;
     /* Before the record is there: from then on the segment must stay until the outcome is in a table. */
     session->prepared_in = log_end(store, &unused).segment;
     version_set_keep_segment(store->versions, session->prepared_in);
@@ -170,7 +168,10 @@ static enum lsmkv_status append_prepare(struct lsmkv_session *session, uint64_t 
         version_set_keep_segment(store->versions, UINT64_MAX);
 
 done:
-    writes_release(&writes);
+    if (status)
+        writes_release(&writes);
+    else
+        session->prepared = writes;
     return status;
 }
 
@@ -195,7 +196,7 @@ enum lsmkv_status lsmkv_session_prepare(struct lsmkv_session *session, bool defa
     return LSMKV_OK;
 }
 
-static enum lsmkv_status append_outcome(struct lsmkv_session *session, struct writes *writes, struct log_position *end,
+static enum lsmkv_status append_outcome(struct lsmkv_session *session, struct log_position *end,
                                         struct lsmkv_error *err)
 {
     struct lsmkv_store *store = session->store;
@@ -203,7 +204,7 @@ static enum lsmkv_status append_outcome(struct lsmkv_session *session, struct wr
     struct log_record record = {.type = WAL_OUTCOME,
                                 .head = head,
                                 .head_size = sizeof(head),
-                                .entries = writes->entries,
+                                .entries = session->prepared.entries,
                                 .prepared_in = session->prepared_in};
     uint64_t sequence;
     enum lsmkv_status status;
@@ -222,33 +223,24 @@ static enum lsmkv_status append_outcome(struct lsmkv_session *session, struct wr
     return LSMKV_OK;
 }
 
-static enum lsmkv_status commit_record(struct lsmkv_session *session, bool *undecided, struct lsmkv_error *err)
+static enum lsmkv_status commit_record(struct lsmkv_session *session, struct lsmkv_error *err)
 {
     struct lsmkv_store *store = session->store;
     struct log_position end = {0, 0};
-    struct writes writes;
-    enum lsmkv_status status;
+    enum lsmkv_status status = append_outcome(session, &end, err);
 
-    status = writes_init(&writes, session->batch, err);
-    if (!status)
-        status = append_outcome(session, &writes, &end, err);
-    *undecided = status && !store_failed(store);
     if (status)
-        goto done;
+        return status;
     session_give_turn(session);
     if (store->options.sync == LSMKV_SYNC_FULL && !session->default_commit)
         status = group_sync_wait(store, end, err);
     if (!status)
-        status = committed(store, &writes, end, err);
-
-done:
-    writes_release(&writes);
+        status = committed(store, &session->prepared, end, err);
     return status;
 }
 
 enum lsmkv_status lsmkv_session_commit_prepared(struct lsmkv_session *session, struct lsmkv_error *err)
 {
-    bool undecided = false;
     enum lsmkv_status status = store_check_process(session->store, err);
 
     if (status)
@@ -256,9 +248,8 @@ enum lsmkv_status lsmkv_session_commit_prepared(struct lsmkv_session *session, s
     if (session->state != LSMKV_SESSION_PREPARED)
         return lsmkv_fail(err, LSMKV_MISUSE, "the second phase of a commit without the first");
     if (session->transaction)
-        status = commit_record(session, &undecided, err);
-    if (!undecided) /* otherwise (memory, disk full) it is still prepared and may be committed again or rolled back */
-        session_end(session);
+        status = commit_record(session, err);
+    session_end(session); /* after a failure, which is the log's, recovery decides */
     return status;
 }
 
@@ -290,38 +281,23 @@ enum lsmkv_status session_withdraw(struct lsmkv_session *session, struct lsmkv_e
     if (status)
         return status;
     version_set_keep_segment(session->store->versions, UINT64_MAX);
+    writes_release(&session->prepared);
     session->transaction = 0;
     session->state = LSMKV_SESSION_WRITING;
     return LSMKV_OK;
 }
 
-/*
- * The abort could not be appended (a full disk). A prepare that aborts by default needs none. Recovery would commit any
- * other after whatever followed it, so nothing may follow it.
- */
-static void give_up_prepare(struct lsmkv_session *session, const struct lsmkv_error *failure)
-{
-    if (session->default_commit)
-        group_sync_fail(session->store, failure);
-    version_set_keep_segment(session->store->versions, UINT64_MAX);
-}
-
 enum lsmkv_status lsmkv_session_rollback(struct lsmkv_session *session, struct lsmkv_error *err)
 {
-    struct lsmkv_error failure = LSMKV_ERROR_INIT;
     enum lsmkv_status status = store_check_process(session->store, err);
 
     if (status)
         return status;
     if (has_writes(session))
         counter_add(&session->store->counters, rollbacks, 1);
-    if (session->state == LSMKV_SESSION_PREPARED) {
-        status = session_withdraw(session, &failure);
-        if (status) {
-            give_up_prepare(session, &failure);
-            (void)lsmkv_fail(err, status, "%s", failure.message);
-        }
-    }
-    session_end(session);
+    if (session->state == LSMKV_SESSION_PREPARED)
+        status = session_withdraw(session, err);
+    session_end(
+        session); /* after a failure, which is the log's, nothing can follow the prepare, and recovery decides */
     return status;
 }

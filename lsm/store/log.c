@@ -87,7 +87,7 @@ static enum lsmkv_status write_and_apply(struct log *log, const struct log_recor
 
     if (record->head_size)
         status = wal_writer_data(log->writer, record->head, record->head_size, err);
-    /* Applied on the way: if memory runs out, the record is never ended and replay ignores it. */
+    /* Applied on the way: if that fails, the record is never ended and replay ignores it. */
     if (!status && (record->type == WAL_COMMIT || record->type == WAL_PREPARE))
         status = put_entries(log, record, sequence, true, record->type == WAL_COMMIT, err);
     if (!status)
@@ -117,9 +117,13 @@ static enum lsmkv_status append_locked(struct lsmkv_store *store, const struct l
     enum lsmkv_status status;
 
     *sequence = last + publishes;
+    *fatal = false;
+    status = memtable_reserve(log->active, record->entry_room, err); /* of a PREPARE for its OUTCOME */
+    if (status)
+        return status;
     status = wal_writer_begin(log->writer, record->type, *sequence, record_size(record),
                               atomic_load_explicit(&log->durable, memory_order_relaxed), err);
-    *fatal = status && status != LSMKV_FULL;
+    *fatal = status && status != LSMKV_FULL && status != LSMKV_NOMEM;
     if (status)
         return status;
     status = write_and_apply(&store->log, record, *sequence, err);

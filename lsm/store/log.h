@@ -48,6 +48,7 @@ struct log_record {
     const uint8_t *head; /* bytes before the entries */
     size_t head_size;
     uint64_t entry_bytes; /* of all entries as the record holds them */
+    uint64_t entry_room;  /* of all entries in a memtable at most (memtable_room()); COMMIT and PREPARE */
     struct iter *entries; /* the writes of a COMMIT, PREPARE or (applied only) OUTCOME; NULL for an ABORT */
     uint64_t prepared_in; /* OUTCOME: the segment of the PREPARE */
 };
@@ -56,7 +57,8 @@ struct lsmkv_store;
 
 /*
  * Appends the record; a COMMIT or OUTCOME gets the next sequence and is applied and published. The caller holds the turn.
- * `end`: what must be durable for the record to be. FULL: nothing changed. Any other failure makes the store read-only.
+ * `end`: what must be durable for the record to be. FULL and NOMEM: nothing changed. Any other failure makes the store
+ * read-only. Space and memory for the OUTCOME or ABORT of a PREPARE are set aside with it: those fail with the log only.
  */
 LSMKV_MUST_CHECK enum lsmkv_status log_write(struct lsmkv_store *store, const struct log_record *record,
                                              struct log_position *end, uint64_t *sequence, struct lsmkv_error *err);

@@ -48,6 +48,15 @@ struct snapshot {
     uint64_t sequence;
 };
 
+/* What a commit needs to know of a batch before it takes the log lock. */
+struct writes {
+    struct iter *entries; /* the newest write of each key; NULL = none of this is filled */
+    uint64_t bytes;       /* in a record */
+    uint64_t room;        /* in a memtable, at most */
+    uint64_t count;
+    struct lsmkv_buf dropped; /* ids (uint32_t) of the tables that they drop */
+};
+
 /* What one session counted; written by its thread alone, so that reads write no shared line, and added up by statistics. */
 struct session_counts {
     _Atomic uint64_t gets, get_hits, cursors, cursor_rows;
@@ -61,6 +70,7 @@ struct lsmkv_session {
     struct batch *batch;      /* NULL unless WRITING or PREPARED */
     uint64_t transaction;     /* PREPARED: its id in the log; 0 = nothing was written, so there is no record */
     uint64_t prepared_in;     /* PREPARED: the segment of its record */
+    struct writes prepared;   /* PREPARED: kept, so that the second phase needs no memory */
     bool default_commit;      /* PREPARED */
     bool has_turn;
     struct session_counts counts;
@@ -127,6 +137,8 @@ void session_end(struct lsmkv_session *session);
 void session_give_turn(struct lsmkv_session *session);
 
 /* ---- commit.c ---- */
+
+void writes_release(struct writes *writes);
 
 /* From PREPARED back to WRITING: aborts the prepare in the log. On failure the session is as it was. */
 LSMKV_MUST_CHECK enum lsmkv_status session_withdraw(struct lsmkv_session *session, struct lsmkv_error *err);

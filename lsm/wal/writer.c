@@ -17,6 +17,7 @@
 #include "wal/frame.h"
 
 #define PART_SIZE      (1u << 20)  /* bytes of payload in a part that is not the last; a multiple of 8 */
+#define OUTCOME_SIZE   8           /* bytes of payload in an OUTCOME or ABORT */
 #define ALLOCATE_FIRST (64u << 10) /* bytes reserved at creation; doubled as the segment grows */
 #define ALLOCATE_STEP  (8u << 20)  /* bytes reserved ahead at most */
 
@@ -215,7 +216,8 @@ enum lsmkv_status wal_writer_begin(struct wal_writer *writer, enum wal_type type
     status = buf_reserve(&writer->buf, wal_frame_size(part), err);
     if (status)
         return status;
-    status = reserve(writer, writer->position + record_size(size), err);
+    status = reserve(writer,
+                     writer->position + record_size(size) + (type == WAL_PREPARE ? record_size(OUTCOME_SIZE) : 0), err);
     if (status)
         return status;
     writer->buf.size = WAL_FRAME_HEADER;

@@ -34,7 +34,8 @@ LSMKV_MUST_CHECK enum lsmkv_status wal_writer_start(struct wal_writer *writer, s
 /*
  * One record: begin, its payload in pieces of `size` bytes together, end. Space for all of it is reserved first. Frames
  * are written as they fill; the record counts once end has returned LSMKV_OK. `synced` is the segment's known durable
- * length. After a failure in between the record is dead: replay ignores it.
+ * length. After a failure in between the record is dead: replay ignores it. With a PREPARE goes the space of one OUTCOME
+ * or ABORT, so that the begin of that, if it comes next, finds the disk neither full nor memory short.
  */
 LSMKV_MUST_CHECK enum lsmkv_status wal_writer_begin(struct wal_writer *writer, enum wal_type type, uint64_t sequence,
                                                     uint64_t size, uint64_t synced, struct lsmkv_error *err);

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "os/fs.h"
 #include "support/fault_fs.h"
+#include "support/sim_fs.h"
 #include "support/store_kit.h"
 
 struct fixture {
@@ -481,6 +482,47 @@ static void failed_allocation_in_a_commit_is_all_or_nothing(void **state)
     }
 }
 
+/*
+ * The host is not told of a failure of the second phase, so it once lost commits where memory or disk ran out between the
+ * two: the first one sets aside what the second needs.
+ */
+static void second_phase_needs_neither_memory_nor_space(void **state)
+{
+    (void)state;
+    for (unsigned commit = 0; commit < 2; commit++) {
+        struct sim_fs *disk = sim_fs_new(); /* its own memory is not the engine's */
+        struct fixture f = {.faults = fault_fs_new(sim_fs_os(disk))};
+        enum lsmkv_status status;
+
+        db_init(&f.db, fault_fs_os(f.faults), "/store");
+        db_open(&f.db);
+        for (unsigned i = 0; i < 2000; i++) { /* the log's reserved space and the memtable's end at some of them */
+            char key[16], value[128] = "";
+
+            snprintf(key, sizeof(key), "p%06u", i);
+            memset(value, 'v', i % (sizeof(value) - 1));
+            db_write(&f.db);
+            assert_ok(lsmkv_put(f.db.session, text(key), text(value), &f.err), &f.err);
+            assert_ok(lsmkv_session_prepare(f.db.session, true, &f.err), &f.err);
+            break_fs(&f, FAULT_BIT(FAULT_ALLOCATE), ".wal", LSMKV_FULL, true, FAULT_NOTHING);
+            lsm_alloc_fail_at(1, true);
+            if (commit)
+                status = lsmkv_session_commit_prepared(f.db.session, &f.err);
+            else
+                status = lsmkv_session_rollback(f.db.session, &f.err);
+            lsm_alloc_fail_at(0, false);
+            fault_fs_heal(f.faults);
+            assert_ok(status, &f.err);
+        }
+        assert_int_equal(db_count(&f.db, "p"), commit ? 2000 : 0);
+        db_reopen(&f.db);
+        assert_int_equal(db_count(&f.db, "p"), commit ? 2000 : 0);
+        db_end(&f.db);
+        fault_fs_free(f.faults);
+        sim_fs_free(disk);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -499,6 +541,7 @@ int main(void)
         cmocka_unit_test(rotation_that_finds_no_space_is_tried_again),
         cmocka_unit_test(full_disk_under_flush_keeps_the_rows_and_resumes),
         cmocka_unit_test(failed_allocation_in_a_commit_is_all_or_nothing),
+        cmocka_unit_test(second_phase_needs_neither_memory_nor_space),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
