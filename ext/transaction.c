@@ -93,14 +93,14 @@ int transaction_sync(struct connection *connection, char **message)
 
 /* ---- Second phase ---- */
 
-/* A store without tables is removed when it is closed for good. */
+/* A store without tables is removed when it is closed for good. One whose tables cannot be counted stays. */
 static void check_tables(struct session *session)
 {
     uint64_t tables = 0;
+    enum lsmkv_status status = catalog_count(session, &tables);
 
     session->ddl = false;
-    if (catalog_count(session, &tables) == LSMKV_OK)
-        registry_set_doomed(session->store, tables == 0);
+    registry_set_doomed(session->store, !status && tables == 0);
 }
 
 static void end_session(struct session *session, bool keep_snapshot)
