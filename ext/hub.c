@@ -48,6 +48,7 @@ static int hub_create(sqlite3 *db, void *context, int argc, const char *const *a
 static int hub_disconnect(sqlite3_vtab *vtab)
 {
     connection_unref(connection_of(vtab));
+    sqlite3_free(vtab->zErrMsg);
     memory_free(vtab);
     return SQLITE_OK;
 }

@@ -64,6 +64,7 @@ static int view_connect(sqlite3 *db, void *context, int argc, const char *const 
 static int view_disconnect(sqlite3_vtab *vtab)
 {
     connection_unref(table_of(vtab)->connection);
+    sqlite3_free(vtab->zErrMsg);
     memory_free(vtab);
     return SQLITE_OK;
 }

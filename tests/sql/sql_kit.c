@@ -115,6 +115,7 @@ static int compare_text(const void *a, const void *b)
 static char *join(char **rows, size_t count, const char *end)
 {
     sqlite3_str *all = sqlite3_str_new(NULL);
+    char *text;
     size_t i;
 
     for (i = 0; i < count; i++) {
@@ -123,9 +124,8 @@ static char *join(char **rows, size_t count, const char *end)
     }
     free(rows);
     sqlite3_str_appendall(all, end);
-    if (!sqlite3_str_length(all))
-        return sqlite3_mprintf("");
-    return sqlite3_str_finish(all);
+    text = sqlite3_str_finish(all); /* NULL if it is empty */
+    return text ? text : sqlite3_mprintf("");
 }
 
 char *kit_rows(sqlite3 *db, const char *sql, bool sorted)
