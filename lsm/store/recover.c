@@ -195,9 +195,11 @@ static enum lsmkv_status start_anew(struct recovery *recovery, struct lsmkv_erro
         status = write_out(recovery, err);
     if (!status) {
         install_log(recovery, writer, active);
-        writer = NULL;
+    } else if (writer && version_set_poisoned(store->versions, NULL)) {
+        (void)wal_writer_close(writer, NULL); /* the manifest may name it; if not, the next recovery knows it */
+    } else if (writer) {
+        store_discard_segment(store, writer); /* or each try to open on a full disk would leave one */
     }
-    (void)wal_writer_close(writer, NULL); /* a failure left it behind: the next recovery knows it */
     memtable_unref(active);
     return status;
 }

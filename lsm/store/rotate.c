@@ -12,8 +12,7 @@
 #include "os/clock.h"
 #include "store/store.h"
 
-/* Closes and removes a segment that never came into use. */
-static void discard_segment(const struct lsmkv_store *store, struct wal_writer *writer)
+void store_discard_segment(const struct lsmkv_store *store, struct wal_writer *writer)
 {
     char *path = wal_path(store->dir, wal_writer_segment(writer));
 
@@ -37,7 +36,7 @@ enum lsmkv_status store_new_segment(struct lsmkv_store *store, struct wal_writer
     if (!status)
         *writer = made;
     else if (made)
-        discard_segment(store, made);
+        store_discard_segment(store, made);
     lsm_free(wal_dir);
     return status;
 }
@@ -94,7 +93,7 @@ enum lsmkv_status store_rotate(struct lsmkv_store *store, struct lsmkv_error *er
         status = group_sync_switch(store, writer, active, &former, err);
     if (status) {
         if (writer)
-            discard_segment(store, writer);
+            store_discard_segment(store, writer);
         goto done;
     }
     (void)wal_writer_close(former, NULL); /* durable, or in off mode not promised */

@@ -112,6 +112,8 @@ LSMKV_MUST_CHECK enum lsmkv_status store_rotate_if_full(struct lsmkv_store *stor
  */
 LSMKV_MUST_CHECK enum lsmkv_status store_new_segment(struct lsmkv_store *store, struct wal_writer **writer,
                                                      struct lsmkv_error *err);
+/* Closes and removes a segment that never came into use. */
+void store_discard_segment(const struct lsmkv_store *store, struct wal_writer *writer);
 /* Writes the header and makes it durable. */
 LSMKV_MUST_CHECK enum lsmkv_status store_start_segment(const struct lsmkv_store *store, struct wal_writer *writer,
                                                        struct log_position predecessor, bool promised,

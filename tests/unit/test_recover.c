@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "os/fs.h"
+#include "support/fault_fs.h"
 #include "support/sim_fs.h"
 #include "support/store_kit.h"
 
@@ -287,6 +288,57 @@ static void recovery_leaves_a_clean_store_without_garbage(void **state)
     tear_down(&f);
 }
 
+static enum lsmkv_status count_name(void *context, const char *name, struct lsmkv_error *err)
+{
+    (void)name;
+    (void)err;
+    ++*(unsigned *)context;
+    return LSMKV_OK;
+}
+
+/* A user who tries again and again must not fill the disk further. */
+static void recovery_that_finds_no_space_leaves_nothing_behind(void **state)
+{
+    static const uint32_t calls[] = {FAULT_BIT(FAULT_ALLOCATE), FAULT_BIT(FAULT_WRITE)};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        static const char *const suffixes[] = {NULL, ".wal", ".sst", ".json", ".tmp"};
+
+        for (size_t k = 0; k < sizeof(suffixes) / sizeof(suffixes[0]); k++) {
+            struct fault_rule rule = {calls[i], suffixes[k], 1, true, LSMKV_FULL, FAULT_NOTHING};
+            static const char *const dirs[] = {"/store/wal", "/store/sst", "/store/manifest"};
+            struct fault_fs *faults;
+            struct fixture f;
+
+            set_up(&f, LSMKV_SYNC_FULL);
+            db_fill(&f.db, "k", 0, 100, "v");
+            crash(&f, SIM_KEEP_ALL);
+            faults = fault_fs_new(f.db.how.fs);
+            f.db.how.fs = fault_fs_os(faults);
+            fault_fs_fail(faults, &rule);
+            for (unsigned round = 0; round < 3 && !f.db.store; round++) {
+                if (!db_try_open(&f.db))
+                    break; /* nothing of this kind was needed */
+                assert_int_equal(f.db.err.status, LSMKV_FULL);
+                for (size_t d = 0; d < sizeof(dirs) / sizeof(dirs[0]); d++) {
+                    unsigned files = 0;
+
+                    assert_int_equal(os_fs_list(f.db.how.fs, dirs[d], count_name, &files, NULL), LSMKV_OK);
+                    assert_int_equal(files, d == 0); /* the segment that is to be replayed */
+                }
+            }
+            fault_fs_heal(faults);
+            if (!f.db.store)
+                db_open(&f.db);
+            assert_int_equal(db_count(&f.db, "k"), 100);
+            db_close(&f.db);
+            fault_fs_free(faults);
+            tear_down(&f);
+        }
+    }
+}
+
 /* ---- Prepared transactions ---- */
 
 static void prepare_without_outcome_is_settled_by_its_default(void **state)
@@ -482,6 +534,7 @@ int main(void)
         cmocka_unit_test(recovery_may_crash_at_every_call_and_in_every_way),
         cmocka_unit_test(recovery_does_not_trust_bytes_of_the_page_cache),
         cmocka_unit_test(recovery_leaves_a_clean_store_without_garbage),
+        cmocka_unit_test(recovery_that_finds_no_space_leaves_nothing_behind),
         cmocka_unit_test(prepare_without_outcome_is_settled_by_its_default),
         cmocka_unit_test(outcome_and_abort_survive_a_power_cut),
         cmocka_unit_test(withdrawn_prepare_is_not_committed_by_recovery),
