@@ -75,8 +75,8 @@ enum lsmkv_status lsmkv_cursor_open(struct lsmkv_cursor **cursor, struct lsmkv_s
 
 void lsmkv_cursor_close(struct lsmkv_cursor *cursor)
 {
-    if (!cursor)
-        return;
+    if (!cursor || store_check_process(cursor->session->store, NULL))
+        return; /* in a child as a session: what it reads is a copy, and the locks of it may be held for ever */
     if (cursor->it) {
         iter_free(cursor->it);
         store_reader_gone(cursor->session->store, cursor->reads);
@@ -135,10 +135,22 @@ static enum lsmkv_status settle_backward(struct lsmkv_cursor *cursor, enum lsmkv
 
 /* ---- Moves ---- */
 
+/* Before a move, which leaves the cursor on no row if it fails. */
+static enum lsmkv_status check_move(struct lsmkv_cursor *cursor, struct lsmkv_error *err)
+{
+    enum lsmkv_status status = store_check_process(cursor->session->store, err);
+
+    if (status)
+        cursor->valid = false;
+    return status;
+}
+
 enum lsmkv_status lsmkv_cursor_first(struct lsmkv_cursor *cursor, struct lsmkv_error *err)
 {
-    enum lsmkv_status status;
+    enum lsmkv_status status = check_move(cursor, err);
 
+    if (status)
+        return status;
     if (cursor->has_lower)
         status = iter_seek(cursor->it, slice_of_buf(&cursor->lower), err);
     else
@@ -148,8 +160,10 @@ enum lsmkv_status lsmkv_cursor_first(struct lsmkv_cursor *cursor, struct lsmkv_e
 
 enum lsmkv_status lsmkv_cursor_last(struct lsmkv_cursor *cursor, struct lsmkv_error *err)
 {
-    enum lsmkv_status status;
+    enum lsmkv_status status = check_move(cursor, err);
 
+    if (status)
+        return status;
     if (!cursor->has_upper) {
         status = iter_last(cursor->it, err);
     } else {
@@ -162,8 +176,10 @@ enum lsmkv_status lsmkv_cursor_last(struct lsmkv_cursor *cursor, struct lsmkv_er
 
 enum lsmkv_status lsmkv_cursor_seek(struct lsmkv_cursor *cursor, struct lsmkv_slice key, struct lsmkv_error *err)
 {
-    enum lsmkv_status status;
+    enum lsmkv_status status = check_move(cursor, err);
 
+    if (status)
+        return status;
     if (cursor->has_lower && slice_compare(key, slice_of_buf(&cursor->lower)) < 0)
         key = slice_of_buf(&cursor->lower);
     status = iter_seek(cursor->it, key, err);
@@ -172,8 +188,10 @@ enum lsmkv_status lsmkv_cursor_seek(struct lsmkv_cursor *cursor, struct lsmkv_sl
 
 enum lsmkv_status lsmkv_cursor_next(struct lsmkv_cursor *cursor, struct lsmkv_error *err)
 {
-    enum lsmkv_status status;
+    enum lsmkv_status status = check_move(cursor, err);
 
+    if (status)
+        return status;
     assert(cursor->valid);
     status = iter_next(cursor->it, err);
     return settle_forward(cursor, status, err);
@@ -181,8 +199,10 @@ enum lsmkv_status lsmkv_cursor_next(struct lsmkv_cursor *cursor, struct lsmkv_er
 
 enum lsmkv_status lsmkv_cursor_prev(struct lsmkv_cursor *cursor, struct lsmkv_error *err)
 {
-    enum lsmkv_status status;
+    enum lsmkv_status status = check_move(cursor, err);
 
+    if (status)
+        return status;
     assert(cursor->valid);
     status = iter_prev(cursor->it, err);
     return settle_backward(cursor, status, err);

@@ -498,18 +498,29 @@ static void outcome_keeps_the_segment_of_its_prepare(void **state)
 
 static void child_after_fork_gets_a_clear_error(void **state)
 {
+    struct lsmkv_cursor *cursor;
     struct fixture f;
     int status;
     pid_t child;
 
     (void)state;
     set_up(&f);
-    db_put(&f.db, "a", "1");
+    db_fill(&f.db, "a", 0, 10, "1");
+    assert_ok(lsmkv_cursor_open(&cursor, f.db.session, unbounded, unbounded, &f.err), &f.err);
+    assert_ok(lsmkv_cursor_first(cursor, &f.err), &f.err);
     child = fork();
     if (child == 0) {
         struct lsmkv_error err;
         bool found;
         int good = 1;
+
+        good &= lsmkv_cursor_next(cursor, &err) == LSMKV_MISUSE && !lsmkv_cursor_valid(cursor);
+        good &= lsmkv_cursor_prev(cursor, &err) == LSMKV_MISUSE;
+        good &= lsmkv_cursor_first(cursor, &err) == LSMKV_MISUSE;
+        good &= lsmkv_cursor_last(cursor, &err) == LSMKV_MISUSE;
+        good &= lsmkv_cursor_seek(cursor, text("a"), &err) == LSMKV_MISUSE;
+        good &= strstr(err.message, "fork") != NULL;
+        lsmkv_cursor_close(cursor);
 
         good &= lsmkv_get(f.db.session, text("a"), NULL, &found, &err) == LSMKV_MISUSE;
         good &= strstr(err.message, "fork") != NULL;
@@ -522,6 +533,8 @@ static void child_after_fork_gets_a_clear_error(void **state)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     db_put(&f.db, "a", "2"); /* the parent goes on */
+    assert_ok(lsmkv_cursor_next(cursor, &f.err), &f.err);
+    lsmkv_cursor_close(cursor);
     tear_down(&f);
 }
 
