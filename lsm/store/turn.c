@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "os/clock.h"
 
+#define MS_NS UINT64_C(1000000)
+
 /* On the stack of the thread that waits, linked while it does. */
 struct turn_waiter {
     const void *owner; /* who will own the turn */
@@ -74,7 +76,7 @@ static bool wait_in_line(struct turn *turn, const void *owner, uint64_t deadline
 enum lsmkv_status turn_take(struct turn *turn, const void *owner, uint64_t wait_ms, struct counters *counters,
                             struct lsmkv_error *err)
 {
-    uint64_t start_ns;
+    uint64_t start_ns, deadline_ns;
     bool taken = true;
 
     mutex_lock(&turn->lock);
@@ -85,7 +87,8 @@ enum lsmkv_status turn_take(struct turn *turn, const void *owner, uint64_t wait_
         taken = false;
     } else {
         start_ns = clock_now_ns();
-        taken = wait_in_line(turn, owner, start_ns + wait_ms * 1000000);
+        deadline_ns = wait_ms < (UINT64_MAX - start_ns) / MS_NS ? start_ns + wait_ms * MS_NS : UINT64_MAX;
+        taken = wait_in_line(turn, owner, deadline_ns);
         counter_add(counters, turn_waits, 1);
         counter_add(counters, turn_wait_ns, clock_now_ns() - start_ns);
     }
