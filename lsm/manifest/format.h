@@ -58,8 +58,7 @@
 #include "manifest/json.h"
 #include "manifest/manifest.h"
 
-#define MANIFEST_NUMBER_MAX ((uint64_t)1 << 62) /* file numbers, generations, sequences: counting on cannot overflow */
-#define MANIFEST_TAIL_SIZE  35                  /* bytes of the checksum line and what follows it */
+#define MANIFEST_TAIL_SIZE 35 /* bytes of the checksum line and what follows it */
 
 /* Appends the checksum line; *checksum is what it says. */
 LSMKV_MUST_CHECK enum lsmkv_status manifest_text_finish(struct lsmkv_buf *text, uint64_t *checksum,

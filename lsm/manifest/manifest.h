@@ -16,8 +16,9 @@
 #include "os/fs.h"
 #include "sstable/info.h"
 
-#define MANIFEST_FORMAT    1
-#define MANIFEST_BYTES_MAX (256u << 20) /* bytes of one JSON file */
+#define MANIFEST_FORMAT     1
+#define MANIFEST_BYTES_MAX  (256u << 20)        /* bytes of one JSON file */
+#define MANIFEST_NUMBER_MAX ((uint64_t)1 << 62) /* file numbers, generations, sequences: counting on cannot overflow */
 
 struct manifest_level {
     uint64_t generation;         /* of its file; 0 = the level is empty and has no file */

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "manifest/manifest.h"
 
 /* A PREPARE without an outcome so far. */
 struct prepared {
@@ -81,6 +82,9 @@ static enum lsmkv_status next_sequence(struct replay *replay, const struct wal_r
         return LSMKV_OK;
     if (record->sequence <= replay->sequence)
         return damaged(replay, record->offset, "a sequence that does not rise", err);
+    /* Or the next commit's might be 0 again, which nobody would ever see. */
+    if (record->sequence > MANIFEST_NUMBER_MAX)
+        return damaged(replay, record->offset, "a sequence out of range", err);
     replay->sequence = record->sequence;
     return LSMKV_OK;
 }

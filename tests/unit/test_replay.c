@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "manifest/manifest.h"
 #include "store/replay.h"
 
 struct fixture {
@@ -142,6 +143,22 @@ static void sequences_must_rise(void **state)
     tear_down(&f);
 }
 
+/* A clean log that ended with the largest number there is made the next commit's sequence 0: acknowledged, never seen. */
+static void sequences_end_where_counting_on_could_overflow(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f);
+    assert_fails(commit(&f, UINT64_MAX, "a"), LSMKV_CORRUPT, &f.err, "offset 80");
+    assert_ok(prepare(&f, 1, 0, "a"), &f.err);
+    assert_fails(decide(&f, WAL_OUTCOME, MANIFEST_NUMBER_MAX + 1, 1), LSMKV_CORRUPT, &f.err, "out of range");
+    expect(&f, "a", 0);
+    assert_ok(commit(&f, MANIFEST_NUMBER_MAX, "a"), &f.err);
+    expect(&f, "a", MANIFEST_NUMBER_MAX);
+    tear_down(&f);
+}
+
 static void outcome_commits_and_abort_forgets(void **state)
 {
     struct fixture f;
@@ -229,6 +246,7 @@ int main(void)
         cmocka_unit_test(commits_are_added_with_their_sequence),
         cmocka_unit_test(flushed_transactions_are_passed_over),
         cmocka_unit_test(sequences_must_rise),
+        cmocka_unit_test(sequences_end_where_counting_on_could_overflow),
         cmocka_unit_test(outcome_commits_and_abort_forgets),
         cmocka_unit_test(outcome_makes_the_memtable_need_the_segment_of_its_prepare),
         cmocka_unit_test(undecided_prepares_are_settled_by_default_in_order),
