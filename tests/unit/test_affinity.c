@@ -70,7 +70,7 @@ static enum affinity probe(sqlite3 *db, const char *type)
 
 static void random_type_names_have_the_affinity_of_sqlite(void **state)
 {
-    static const char *const parts[] = {"QIN",   "INT", "CHA",  "CHAR", "CLOB", "TEX", "TEXT", "BLO",
+    static const char *const parts[] = {"QIN",  "INT", "CHA",  "CHAR", "CLOB", "TEX", "TEXT", "BLO",
                                         "BLOB", "REA", "REAL", "FLOA", "DOUB", "XY",  "t",    "b"};
     uint64_t seed = test_seed();
     sqlite3 *db = NULL;
