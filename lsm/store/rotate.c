@@ -12,6 +12,8 @@
 #include "os/clock.h"
 #include "store/store.h"
 
+#define SEGMENT_FACTOR 4 /* times memtable_size: what a segment may hold of records that left nothing in the memtable */
+
 void store_discard_segment(const struct lsmkv_store *store, struct wal_writer *writer)
 {
     char *path = wal_path(store->dir, wal_writer_segment(writer));
@@ -108,13 +110,15 @@ done:
 enum lsmkv_status store_rotate_if_full(struct lsmkv_store *store, struct lsmkv_error *err)
 {
     struct lsmkv_error failure = LSMKV_ERROR_INIT;
-    uint64_t bytes;
+    uint64_t bytes, length;
     enum lsmkv_status status;
 
     mutex_lock(&store->log.lock);
     bytes = memtable_bytes(store->log.active);
+    length = wal_writer_length(store->log.writer);
     mutex_unlock(&store->log.lock);
-    if (bytes < store->options.memtable_size)
+    /* Prepares that were aborted are in the segment only: they must not fill the disk. */
+    if (bytes < store->options.memtable_size && length / SEGMENT_FACTOR < store->options.memtable_size)
         return LSMKV_OK;
     status = store_rotate(store, &failure);
     if (!status || (status == LSMKV_FULL && bytes < 2 * store->options.memtable_size && !store_failed(store)))

@@ -104,7 +104,10 @@ LSMKV_MUST_CHECK enum lsmkv_status store_recover(struct lsmkv_store *store, stru
  */
 LSMKV_MUST_CHECK enum lsmkv_status store_rotate(struct lsmkv_store *store, struct lsmkv_error *err);
 
-/* Rotates if the active memtable is full. A full disk is no failure while the memtable is below twice its size. */
+/*
+ * Rotates if the active memtable is full, or its segment several times as long (aborted prepares). A full disk is no failure
+ * while the memtable is below twice its size.
+ */
 LSMKV_MUST_CHECK enum lsmkv_status store_rotate_if_full(struct lsmkv_store *store, struct lsmkv_error *err);
 
 /*

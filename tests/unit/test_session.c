@@ -327,6 +327,21 @@ static void key_limit_is_exact(void **state)
     tear_down(&f);
 }
 
+/* Two gigabytes are not made for this: the size is looked at before the bytes. */
+static void value_over_its_limit_is_refused(void **state)
+{
+    struct lsmkv_slice value = text("short");
+    struct fixture f;
+
+    (void)state;
+    set_up(&f);
+    db_write(&f.db);
+    value.size = (size_t)LSMKV_VALUE_MAX + 1;
+    assert_fails(lsmkv_put(f.db.session, text("a"), value, &f.err), LSMKV_TOOBIG, &f.err, "2147483583");
+    db_expect(&f.db, "a", NULL);
+    tear_down(&f);
+}
+
 /* Larger than memtable, block and cache, and than one frame of the log. */
 static void large_value_is_kept(void **state)
 {
@@ -430,6 +445,42 @@ static void rolled_back_prepare_leaves_nothing(void **state)
     assert_ok(lsmkv_session_rollback(f.db.session, &f.err), &f.err);
     db_expect(&f.db, "a", NULL);
     db_put(&f.db, "b", "1");
+    reopen(&f);
+    db_expect(&f.db, "a", NULL);
+    db_expect(&f.db, "b", "1");
+    tear_down(&f);
+}
+
+static enum lsmkv_status count_name(void *context, const char *name, struct lsmkv_error *err)
+{
+    (void)name;
+    (void)err;
+    ++*(unsigned *)context;
+    return LSMKV_OK;
+}
+
+/* The memtable stays empty, so its size says nothing. */
+static void rolled_back_prepares_do_not_fill_the_log(void **state)
+{
+    static char value[32 << 10];
+    struct fixture f;
+    unsigned segments = 0;
+
+    (void)state;
+    memset(value, 'v', sizeof(value) - 1);
+    set_up(&f);
+    for (unsigned i = 0; i < 100; i++) {
+        db_write(&f.db);
+        put(&f, f.db.session, "a", value);
+        assert_ok(lsmkv_session_prepare(f.db.session, false, &f.err), &f.err);
+        assert_ok(lsmkv_session_rollback(f.db.session, &f.err), &f.err);
+    }
+    db_put(&f.db, "b", "1");
+    assert_true(db_stat(&f.db, "memtable_rotations") >= 100 * (sizeof(value) - 1) / f.db.options.memtable_size / 5);
+    db_flush(&f.db);
+    assert_true(lsmkv_wait_idle(f.db.store, 60000));
+    assert_int_equal(os_fs_list(f.fs, "store/wal", count_name, &segments, NULL), LSMKV_OK);
+    assert_int_equal(segments, 1);
     reopen(&f);
     db_expect(&f.db, "a", NULL);
     db_expect(&f.db, "b", "1");
@@ -553,11 +604,13 @@ int main(void)
         cmocka_unit_test(commit_without_writes_appends_nothing),
         cmocka_unit_test(writing_outside_a_write_transaction_is_refused),
         cmocka_unit_test(key_limit_is_exact),
+        cmocka_unit_test(value_over_its_limit_is_refused),
         cmocka_unit_test(large_value_is_kept),
         cmocka_unit_test(transaction_limit_is_named_and_changes_nothing),
         cmocka_unit_test(failed_allocation_in_a_put_changes_nothing),
         cmocka_unit_test(prepared_writes_are_invisible_until_the_outcome),
         cmocka_unit_test(rolled_back_prepare_leaves_nothing),
+        cmocka_unit_test(rolled_back_prepares_do_not_fill_the_log),
         cmocka_unit_test(prepare_can_be_withdrawn_extended_and_committed_once),
         cmocka_unit_test(prepare_without_writes_needs_no_record),
         cmocka_unit_test(outcome_keeps_the_segment_of_its_prepare),
