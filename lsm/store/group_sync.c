@@ -233,6 +233,8 @@ static bool wait_for_work(struct group_sync *sync)
     while (!sync->stopping && !failed(sync) && condvar_wait_until(&sync->wake, &sync->lock, deadline_ns))
         ;
     go = !sync->stopping && !failed(sync);
+    /* What is there by now gets synced, or has been by others meanwhile: then no leader would say so. */
+    atomic_store_explicit(&sync->dirty, false, memory_order_relaxed);
     mutex_unlock(&sync->lock);
     return go;
 }

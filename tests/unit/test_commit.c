@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "os/fs.h"
+#include "store/store.h"
 #include "support/fault_fs.h"
 #include "support/sim_fs.h"
 #include "support/store_kit.h"
@@ -377,6 +378,27 @@ static void any_single_failure_loses_no_acknowledged_commit(void **state)
     }
 }
 
+/*
+ * A committer tells the syncer after it has appended; by then the sync of somebody else may have covered the record. The
+ * syncer once took that for work that never ends, and woke up ten times a second until the next commit.
+ */
+static void syncer_rests_when_others_have_synced(void **state)
+{
+    struct fixture f;
+    uint64_t looks;
+
+    (void)state;
+    set_up(&f, LSMKV_SYNC_NORMAL);
+    looks = atomic_load(&f.db.store->log.lock.acquired);
+    group_sync_appended(f.db.store);
+    while (atomic_load(&f.db.store->log.lock.acquired) == looks) /* until it looks where the log ends */
+        ;
+    mutex_lock(&f.db.store->log.lock); /* after the syncer had it */
+    assert_false(atomic_load(&f.db.store->sync.dirty));
+    mutex_unlock(&f.db.store->log.lock);
+    tear_down(&f);
+}
+
 /* ---- Full disk ---- */
 
 static void full_disk_refuses_a_commit_and_changes_nothing(void **state)
@@ -537,6 +559,7 @@ int main(void)
         cmocka_unit_test(failed_background_sync_makes_later_writers_fail),
         cmocka_unit_test(failed_manifest_rename_makes_the_store_read_only_and_deletes_nothing),
         cmocka_unit_test(any_single_failure_loses_no_acknowledged_commit),
+        cmocka_unit_test(syncer_rests_when_others_have_synced),
         cmocka_unit_test(full_disk_refuses_a_commit_and_changes_nothing),
         cmocka_unit_test(rotation_that_finds_no_space_is_tried_again),
         cmocka_unit_test(full_disk_under_flush_keeps_the_rows_and_resumes),
