@@ -602,7 +602,7 @@ static void read_only_directory_is_refused_by_name(void **state)
 
     (void)state;
     kit_copy_tree(originals[2].dir, kit_path(dir, "mount"));
-    if (mount(place, place, NULL, MS_BIND, NULL) != 0)
+    if (!kit_use_private_mounts() || mount(place, place, NULL, MS_BIND, NULL) != 0)
         skip();
     assert_int_equal(mount(NULL, place, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), 0);
     expect_refused(kit_path(place, "new"), kit_path(place, "new"), strerror(EROFS));

@@ -10,6 +10,9 @@
 /* Before the first test_dir(): directories in memory where there are any. For tests that open hundreds of stores. */
 void kit_use_memory_dirs(void);
 
+/* From now on what is mounted is seen by this process alone and goes with it. False if that is not allowed. */
+bool kit_use_private_mounts(void);
+
 /* A connection with the extension in it and extended result codes. */
 sqlite3 *kit_open(const char *path);
 void kit_close(sqlite3 *db);
