@@ -4,8 +4,8 @@
 SELECT printf('reopened: %,d files of %,d packages', (SELECT count(*) FROM files), (SELECT count(*) FROM packages));
 
 .print
-.print Who owns the dynamic linker and the shell? (lookups by key, joined with an ordinary table)
-.mode column
+.print Who owns these paths? (lookups by key, joined with an ordinary table)
+.mode column --wrap 120
 SELECT f.path, f.package, p.version
   FROM files AS f LEFT JOIN packages AS p ON p.name = f.package
  WHERE f.path IN ('/usr/bin/sqlite3', '/usr/bin/make', '/bin/sh', '/bin/bash', '/usr/bin/bash', '/etc/passwd', '/etc/debian_version');

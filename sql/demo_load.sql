@@ -44,12 +44,13 @@ SELECT printf('%,d paths, %,d of them named by more than one package', paths, ro
 
 .print
 .print The levels as the load left them:
-.mode column
+.mode column --wrap 120
 SELECT level, tables, entries, bytes FROM lsmkv_levels WHERE tables > 0;
 .mode list
 .headers off
 SELECT 'lsmkv_flush: ' || lsmkv_flush('files');
 SELECT 'lsmkv_compact: ' || lsmkv_compact('files');
 .print The levels after that:
-.mode column
+.mode column --wrap 120
+.headers on
 SELECT level, tables, entries, bytes FROM lsmkv_levels WHERE tables > 0;
