@@ -87,6 +87,7 @@ static void what_is_not_supported_is_refused_by_name(void **state)
         {"a NOT NULL ON CONFLICT IGNORE", "column a: ON CONFLICT is not supported"},
         {"a, b, PRIMARY KEY (a, b)", "a composite PRIMARY KEY is not supported"},
         {"a, PRIMARY KEY (a DESC)", "column a: PRIMARY KEY DESC is not supported"},
+        {"a TEXT hidden", "column a: HIDDEN in a type is not supported"},
         {"a, UNIQUE (a)", "UNIQUE is not supported"},
         {"a, CHECK (a)", "CHECK is not supported"},
         {"a, CONSTRAINT c FOREIGN KEY (a) REFERENCES t(b)", "FOREIGN KEY is not supported"},
@@ -197,6 +198,28 @@ static void memory_databases_have_a_store_of_their_own(void **state)
     kit_run(one, "DROP TABLE kv; CREATE VIRTUAL TABLE kv USING lsmkv(x)");
     kit_close(one);
     kit_close(two);
+}
+
+static void each_memory_schema_has_tables_of_its_own(void **state)
+{
+    sqlite3 *db = kit_open(":memory:");
+
+    (void)state;
+    kit_run(db, "CREATE VIRTUAL TABLE kv USING lsmkv; INSERT INTO kv VALUES('main', 1); ATTACH ':memory:' AS m");
+    kit_run(db, "CREATE VIRTUAL TABLE m.kv USING lsmkv; INSERT INTO m.kv VALUES('m', 2)");
+    kit_run(db, "CREATE VIRTUAL TABLE temp.kv USING lsmkv; INSERT INTO temp.kv VALUES('temp', 3)");
+    kit_expect(db, "'main'|'m'|'temp'\n", "SELECT a.key, b.key, c.key FROM main.kv a, m.kv b, temp.kv c");
+    kit_run(db, "CREATE VIRTUAL TABLE m.other USING lsmkv; ALTER TABLE main.kv RENAME TO other");
+    kit_run(db, "INSERT INTO m.other VALUES('m', 4)");
+    kit_expect(db, "'main'|1\n", "SELECT * FROM main.other");
+    kit_run(db, "DROP TABLE main.other");
+    kit_expect(db, "'m'|2\n", "SELECT * FROM m.kv");
+    kit_run(db, "DETACH m; ATTACH ':memory:' AS m; CREATE VIRTUAL TABLE m.kv USING lsmkv");
+    kit_expect(db, "", "SELECT * FROM m.kv");
+    kit_run(db, "DROP TABLE temp.kv; CREATE VIRTUAL TABLE temp.kv USING lsmkv");
+    kit_expect(db, "", "SELECT * FROM temp.kv");
+    kit_fails(db, SQLITE_ERROR, "option table", "CREATE VIRTUAL TABLE temp.x USING lsmkv(table = kv)");
+    kit_close(db);
 }
 
 /* ---- Values ---- */
@@ -515,6 +538,7 @@ int main(void)
         cmocka_unit_test(a_definition_is_opened_again_only_as_it_is_stored),
         cmocka_unit_test(options_of_an_existing_store_must_be_what_it_has),
         cmocka_unit_test(memory_databases_have_a_store_of_their_own),
+        cmocka_unit_test(each_memory_schema_has_tables_of_its_own),
         cmocka_unit_test(keys_and_rows_have_limits),
         cmocka_unit_test(values_come_back_as_they_were),
         cmocka_unit_test(plans_use_the_key),
