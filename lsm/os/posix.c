@@ -451,6 +451,18 @@ static long read_holder(int fd)
     return strtol(text, NULL, 10);
 }
 
+/*
+ * Whether `path` still names the file of `fd`. Who removes a store removes its lock's file: a lock of that excludes nobody
+ * who makes the store anew.
+ */
+static bool is_at(int fd, const char *path)
+{
+    struct stat opened, named;
+
+    return fstat(fd, &opened) == 0 && lstat(path, &named) == 0 && opened.st_dev == named.st_dev &&
+           opened.st_ino == named.st_ino;
+}
+
 static enum lsmkv_status take_lock(int fd, const char *path, struct lsmkv_error *err)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -466,6 +478,8 @@ static enum lsmkv_status take_lock(int fd, const char *path, struct lsmkv_error 
             return lsmkv_fail(err, LSMKV_BUSY, "%s: locked by process %ld", path, holder);
         return lsmkv_fail(err, LSMKV_BUSY, "%s: locked by another process", path);
     }
+    if (!is_at(fd, path))
+        return lsmkv_fail(err, LSMKV_BUSY, "%s: removed by another process", path);
     /* For messages only. A full disk must not keep a store from being opened, so failures do not count. */
     size = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
     if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)size, 0) != size)

@@ -4,7 +4,9 @@
 #include "support/test.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -16,6 +18,11 @@
 #include "lsm/base/error.h"
 #include "lsm/os/fs.h"
 #include "support/fs_contract.h"
+
+struct remover {
+    char *path;
+    _Atomic bool stop;
+};
 
 static void keeps_the_contract_of_files(void **state)
 {
@@ -272,6 +279,46 @@ static void lock_names_the_process_that_holds_it(void **state)
     lsm_free(path);
 }
 
+/* Takes and removes the lock's file again and again, as who destroys a store does. */
+static void *remove_locks(void *argument)
+{
+    struct remover *remover = argument;
+    struct os_fs *fs = os_posix_fs();
+
+    while (!atomic_load(&remover->stop)) {
+        struct os_lock *lock;
+
+        if (os_fs_lock(fs, remover->path, &lock, NULL))
+            continue;
+        (void)os_fs_remove(fs, remover->path, NULL);
+        os_fs_unlock(fs, lock);
+    }
+    return NULL;
+}
+
+/* Two who hold locks of two files of one name would both take the store for theirs. */
+static void lock_of_a_file_that_was_removed_is_worth_nothing(void **state)
+{
+    struct remover remover = {.path = os_path(test_dir(), "lock")};
+    struct os_fs *fs = os_posix_fs();
+    size_t rounds = test_scaled(6000);
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, remove_locks, &remover), 0);
+    for (size_t i = 0; i < rounds; i++) {
+        struct os_lock *lock, *second;
+
+        if (os_fs_lock(fs, remover.path, &lock, NULL))
+            continue;
+        assert_int_equal(os_fs_lock(fs, remover.path, &second, NULL), LSMKV_BUSY);
+        os_fs_unlock(fs, lock);
+    }
+    atomic_store(&remover.stop, true);
+    pthread_join(thread, NULL);
+    lsm_free(remover.path);
+}
+
 /* A child keeps the descriptor that it inherited; unlock must free the lock all the same. */
 static void unlock_frees_the_lock_while_a_child_lives(void **state)
 {
@@ -405,6 +452,7 @@ int main(void)
         cmocka_unit_test(map_of_a_short_file_is_corrupt),
         cmocka_unit_test(descriptors_are_close_on_exec),
         cmocka_unit_test(lock_names_the_process_that_holds_it),
+        cmocka_unit_test(lock_of_a_file_that_was_removed_is_worth_nothing),
         cmocka_unit_test(unlock_frees_the_lock_while_a_child_lives),
         cmocka_unit_test(full_device_is_full),
         cmocka_unit_test(failures_name_path_and_errno),
