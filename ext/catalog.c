@@ -50,6 +50,24 @@ int catalog_name(struct session *session, uint32_t id, char **name, char **messa
     return error_from(message, status, &err);
 }
 
+int catalog_free_name(struct session *session, const char *wanted, char **name, char **message)
+{
+    struct lsmkv_table_entry entry = {0, LSMKV_BUF_INIT};
+    struct lsmkv_error err = {LSMKV_OK, ""};
+    enum lsmkv_status status = LSMKV_OK;
+    bool found = true;
+    int number;
+
+    *name = NULL;
+    for (number = 1; found && !status; number++) {
+        sqlite3_free(*name);
+        *name = number == 1 ? sqlite3_mprintf("%s", wanted) : sqlite3_mprintf("%s %d", wanted, number);
+        status = *name ? lsmkv_catalog_find(session->engine, *name, &entry, &found, &err) : LSMKV_NOMEM;
+    }
+    lsmkv_buf_release(&entry.definition);
+    return error_from(message, status, &err);
+}
+
 static enum lsmkv_status count_one(void *context, const char *name, uint32_t id, struct lsmkv_slice definition)
 {
     (void)name;

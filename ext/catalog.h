@@ -18,6 +18,9 @@ int catalog_columns(struct lsmkv_slice definition, char **columns, char **messag
 /* The name of the table with that id, to end with sqlite3_free(); *name is NULL, with SQLITE_OK, if there is none. */
 int catalog_name(struct session *session, uint32_t id, char **name, char **message);
 
+/* `wanted`, or where a table has that name one made from it that none has; to end with sqlite3_free(). */
+int catalog_free_name(struct session *session, const char *wanted, char **name, char **message);
+
 LSMKV_MUST_CHECK enum lsmkv_status catalog_count(struct session *session, uint64_t *tables);
 
 #endif

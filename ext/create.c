@@ -12,7 +12,6 @@
 #include "ext/catalog.h"
 #include "ext/error.h"
 #include "ext/hub.h"
-#include "ext/memory.h"
 #include "ext/path.h"
 #include "ext/schema_parse.h"
 #include "ext/sql_table.h"
@@ -21,6 +20,7 @@ struct creation {
     struct sql_table *table;
     struct arguments arguments;
     char *path;    /* of the store; NULL: private, in memory */
+    char *name;    /* of the table in the store; NULL as long as it is not settled */
     bool writing;  /* `mark` was taken */
     uint64_t mark; /* before CREATE wrote to the catalog */
     char **message;
@@ -62,6 +62,8 @@ static bool has_default_columns(const struct table_schema *schema)
 
 static const char *name_in_store(const struct creation *creation)
 {
+    if (creation->name)
+        return creation->name;
     return creation->arguments.table ? creation->arguments.table : creation->table->name;
 }
 
@@ -91,6 +93,8 @@ static int open_private_store(struct creation *creation)
     int rc;
 
     creation->table->shadow.in_memory = true;
+    if (creation->arguments.table)
+        return error_set(creation->message, SQLITE_ERROR, "option table: a store in memory has no names of its own");
     if (connection->private) {
         creation->table->session = connection->private;
         return SQLITE_OK;
@@ -218,6 +222,19 @@ static int make_table(struct creation *creation)
     return rc;
 }
 
+/*
+ * All schemas without a file share the private store, and tables of a schema that was detached stay in it: a new table
+ * must not find one of the same name.
+ */
+static int settle_name(struct creation *creation)
+{
+    struct sql_table *table = creation->table;
+
+    if (!table->shadow.in_memory)
+        return SQLITE_OK;
+    return catalog_free_name(table->session, table->name, &creation->name, creation->message);
+}
+
 static int find_table(struct creation *creation)
 {
     struct lsmkv_table_entry entry = {0, LSMKV_BUF_INIT};
@@ -231,6 +248,9 @@ static int find_table(struct creation *creation)
     creation->writing = true;
     creation->mark = lsmkv_session_mark(table->session->engine);
     table->session->ddl = true;
+    rc = settle_name(creation);
+    if (rc)
+        return rc;
     rc = error_from(creation->message,
                     lsmkv_catalog_find(table->session->engine, name_in_store(creation), &entry, &found, &err), &err);
     if (!rc)
@@ -290,5 +310,6 @@ int sql_table_create(sqlite3 *db, void *context, int argc, const char *const *ar
     }
     arguments_release(&creation.arguments);
     sqlite3_free(creation.path);
+    sqlite3_free(creation.name);
     return rc;
 }

@@ -51,12 +51,12 @@ static void choose_one(struct choice *choice, int index)
         break;
     case SQLITE_INDEX_CONSTRAINT_GT:
     case SQLITE_INDEX_CONSTRAINT_GE:
-        if (choice->lower < 0)
+        if (choice->lower < 0 && !choice->table->unordered)
             choice->lower = index;
         break;
     case SQLITE_INDEX_CONSTRAINT_LT:
     case SQLITE_INDEX_CONSTRAINT_LE:
-        if (choice->upper < 0)
+        if (choice->upper < 0 && !choice->table->unordered)
             choice->upper = index;
         break;
     default:
@@ -151,7 +151,7 @@ static void use_order(struct choice *choice)
         return;
     if (choice->equal >= 0 && !choice->in && choice->exact) {
         info->orderByConsumed = 1;
-    } else if (is_key(choice->table, info->aOrderBy[0].iColumn)) {
+    } else if (is_key(choice->table, info->aOrderBy[0].iColumn) && !choice->table->unordered) {
         info->orderByConsumed = 1;
         if (info->aOrderBy[0].desc)
             choice->plan |= PLAN_DESCENDING;

@@ -112,9 +112,12 @@ static int parse_type(struct parser *parser, struct column *column)
     int rc = SQLITE_OK;
     char *type;
 
-    while (token_is_name(&parser->token) && !starts_column_constraint(&parser->token))
+    while (!rc && token_is_name(&parser->token) && !starts_column_constraint(&parser->token)) {
+        if (token_is(&parser->token, "HIDDEN")) /* of a virtual table's column: SQLite would hide it */
+            rc = fail_clause(parser, "HIDDEN in a type", column->name);
         take_token(parser, text);
-    if (sqlite3_str_length(text) && token_is_punctuation(&parser->token, '('))
+    }
+    if (!rc && sqlite3_str_length(text) && token_is_punctuation(&parser->token, '('))
         rc = parse_type_size(parser, text);
     if (!rc)
         rc = sqlite3_str_errcode(text);

@@ -3,11 +3,8 @@
 #include <string.h>
 
 #include "ext/bytes.h"
-#include "ext/catalog.h"
 #include "ext/error.h"
-#include "ext/hub.h"
 #include "ext/memory.h"
-#include "ext/path.h"
 #include "ext/schema_parse.h"
 #include "ext/transaction.h"
 
@@ -66,6 +63,21 @@ void sql_table_free(struct sql_table *table)
     memory_free(table);
 }
 
+/* In a UTF-16 database BINARY compares text by the bytes of UTF-16; keys lie in the order of those of UTF-8. */
+static int find_order(struct sql_table *table)
+{
+    sqlite3_stmt *statement = NULL;
+    int rc;
+
+    if (schema_has_rowid(&table->schema) || table->schema.collation != COLLATION_BINARY)
+        return SQLITE_OK;
+    rc = sqlite3_prepare_v2(table->connection->db, "PRAGMA encoding", -1, &statement, NULL);
+    if (!rc && sqlite3_step(statement) == SQLITE_ROW)
+        table->unordered = sqlite3_stricmp((const char *)sqlite3_column_text(statement, 0), "UTF-8") != 0;
+    sqlite3_finalize(statement);
+    return rc;
+}
+
 int sql_table_declare(struct sql_table *table, char **message)
 {
     sqlite3 *db = table->connection->db;
@@ -79,6 +91,8 @@ int sql_table_declare(struct sql_table *table, char **message)
     }
     rc = sqlite3_declare_vtab(db, declaration);
     sqlite3_free(declaration);
+    if (!rc)
+        rc = find_order(table);
     if (rc)
         return error_set(message, rc, "%s", sqlite3_errmsg(db));
     rc = sqlite3_vtab_config(db, SQLITE_VTAB_CONSTRAINT_SUPPORT, 1);
@@ -138,113 +152,7 @@ static int table_disconnect(sqlite3_vtab *vtab)
     return SQLITE_OK;
 }
 
-/* ---- First use ---- */
-
-/* The store as the shadow table remembers it. */
-static int open_store(struct sql_table *table, char **message)
-{
-    struct connection *connection = table->connection;
-    struct store_request request = {.expected_id = table->shadow.store_id};
-    char *path = NULL;
-    int rc;
-
-    if (table->shadow.in_memory) {
-        if (!connection->private || memcmp(lsmkv_store_id(session_store(connection->private)), table->shadow.store_id,
-                                           LSMKV_STORE_ID_SIZE) != 0)
-            return error_set(message, SQLITE_CANTOPEN, "the store was in memory, and is gone");
-        table->session = connection->private;
-        return SQLITE_OK;
-    }
-    rc = path_of_store(connection->db, table->schema_name, table->shadow.dir, &path, message);
-    if (!rc && !path)
-        rc = error_set(message, SQLITE_CANTOPEN, "the database has no file, and so no store beside it");
-    if (!rc) {
-        request.dir = path;
-        rc = session_open(connection, &request, &table->session, message);
-    }
-    sqlite3_free(path);
-    return rc;
-}
-
-/* Says which table it is about, and what helps where the store is not the one that belongs here. */
-static int explain(struct sql_table *table, int rc, const char *why)
-{
-    const char *prefix = "lsmkv: ";
-
-    if (!why)
-        return rc;
-    if (strncmp(why, prefix, strlen(prefix)) == 0)
-        why += strlen(prefix);
-    if (rc != SQLITE_CANTOPEN)
-        return error_set(&table->base.zErrMsg, rc, "table %s: %s", table->name, why);
-    return error_set(&table->base.zErrMsg, rc,
-                     "table %s: %s; put the store that belongs to this database back in its place, or DROP TABLE %s",
-                     table->name, why, table->name);
-}
-
-/* Its name in the store; a table that was dropped through another database has none. */
-static int find_name(struct sql_table *table, char **message)
-{
-    char *name = NULL;
-    int rc = catalog_name(table->session, table->shadow.table_id, &name, message);
-
-    if (rc)
-        return rc;
-    if (!name)
-        return error_set(message, SQLITE_CANTOPEN, "%s holds the table no more: it was dropped elsewhere",
-                         registry_dir(table->session->store));
-    sqlite3_free(table->store_name);
-    table->store_name = name;
-    return SQLITE_OK;
-}
-
-int sql_table_attach(struct sql_table *table)
-{
-    char *why = NULL;
-    int rc;
-
-    if (table->session)
-        return SQLITE_OK;
-    if (table->broken) {
-        sqlite3_free(table->base.zErrMsg);
-        table->base.zErrMsg = sqlite3_mprintf("%s", table->broken);
-        return SQLITE_CORRUPT_VTAB;
-    }
-    rc = open_store(table, &why);
-    if (!rc)
-        rc = find_name(table, &why);
-    if (rc) {
-        table->session = NULL;
-        rc = explain(table, rc, why);
-    }
-    sqlite3_free(why);
-    return rc;
-}
-
 /* ---- Transactions ---- */
-
-/* The catalog as this transaction sees it must still hold the table: rows of a dropped one would vanish. */
-static int check_alive(struct sql_table *table)
-{
-    struct lsmkv_table_entry entry = {0, LSMKV_BUF_INIT};
-    struct lsmkv_error err = {LSMKV_OK, ""};
-    enum lsmkv_status status;
-    bool found = false;
-    char *why = NULL;
-    int rc;
-
-    status = lsmkv_catalog_find(table->session->engine, table->store_name, &entry, &found, &err);
-    lsmkv_buf_release(&entry.definition);
-    if (status)
-        return error_from(&table->base.zErrMsg, status, &err);
-    if (found && entry.id == table->shadow.table_id)
-        return SQLITE_OK;
-    rc = find_name(table, &why); /* it may have another name now */
-    if (rc)
-        rc = explain(table, rc, why);
-    sqlite3_free(why);
-    return rc;
-}
 
 static int table_begin(sqlite3_vtab *vtab)
 {
@@ -254,7 +162,7 @@ static int table_begin(sqlite3_vtab *vtab)
     if (!rc)
         rc = session_write(table->session, &vtab->zErrMsg);
     if (!rc)
-        rc = check_alive(table);
+        rc = sql_table_check_alive(table);
     if (!rc)
         transaction_join(table->connection, vtab);
     else if (!table->connection->leader)
@@ -295,83 +203,16 @@ static int table_rollback_to(sqlite3_vtab *vtab, int level)
     return transaction_rollback_to(of(vtab)->connection, vtab, level, &vtab->zErrMsg);
 }
 
-/* ---- DROP and RENAME ---- */
-
-/* Attaches for a change of the catalog; *usable is false where the store is not there or not right any more. */
-static int begin_catalog_change(struct sql_table *table, bool *usable)
+void sql_table_key_range(const struct sql_table *table, uint8_t *bounds, struct lsmkv_slice *lower,
+                         struct lsmkv_slice *upper)
 {
-    int rc = sql_table_attach(table);
-
-    *usable = rc == SQLITE_OK;
-    if (rc == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_CORRUPT) {
-        sqlite3_log(rc, "dropping: %s", table->base.zErrMsg ? table->base.zErrMsg : "");
-        return SQLITE_OK;
-    }
-    if (!rc)
-        rc = session_write(table->session, &table->base.zErrMsg);
-    if (!rc) {
-        table->session->ddl = true;
-        rc = check_alive(table);
-    }
-    return rc;
+    bytes_put_be(bounds, table->shadow.table_id, LSMKV_TABLE_ID_SIZE);
+    bytes_put_be(bounds + LSMKV_TABLE_ID_SIZE, (uint64_t)table->shadow.table_id + 1, LSMKV_TABLE_ID_SIZE);
+    *lower = bytes_slice(bounds, LSMKV_TABLE_ID_SIZE);
+    *upper = bytes_slice(bounds + LSMKV_TABLE_ID_SIZE, LSMKV_TABLE_ID_SIZE);
 }
 
-static int drop_from_store(struct sql_table *table)
-{
-    struct lsmkv_error err = {LSMKV_OK, ""};
-    bool usable;
-    int rc = begin_catalog_change(table, &usable);
-
-    if (rc == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_CORRUPT)
-        return SQLITE_OK; /* not in the catalog, or that cannot be told */
-    if (rc || !usable)
-        return rc;
-    return error_from(&table->base.zErrMsg, lsmkv_catalog_drop(table->session->engine, table->store_name, &err), &err);
-}
-
-/* SQLite may still roll this back, and says so to the hub only: this object is gone then. */
-static int table_destroy(sqlite3_vtab *vtab)
-{
-    struct sql_table *table = of(vtab);
-    int rc = hub_join(table->connection, &vtab->zErrMsg);
-
-    if (!rc && !sql_table_is_temp(table))
-        rc = drop_from_store(table);
-    if (!rc)
-        rc = shadow_drop(table->connection->db, table->schema_name, table->name, &vtab->zErrMsg);
-    if (!rc)
-        sql_table_free(table);
-    return rc;
-}
-
-/* A table that bears another name in the store keeps it. */
-static int rename_in_store(struct sql_table *table, const char *to)
-{
-    struct lsmkv_error err = {LSMKV_OK, ""};
-    enum lsmkv_status status;
-    int rc = sql_table_attach(table);
-
-    if (rc || strcmp(table->store_name, table->name) != 0)
-        return rc;
-    rc = session_write(table->session, &table->base.zErrMsg);
-    if (rc)
-        return rc;
-    table->session->ddl = true;
-    status = lsmkv_catalog_rename(table->session->engine, table->name, to, &err);
-    return error_from(&table->base.zErrMsg, status, &err);
-}
-
-static int table_rename(sqlite3_vtab *vtab, const char *to)
-{
-    struct sql_table *table = of(vtab);
-    int rc = hub_join(table->connection, &vtab->zErrMsg);
-
-    if (!rc && !sql_table_is_temp(table))
-        rc = rename_in_store(table, to);
-    if (!rc)
-        rc = shadow_rename(table->connection->db, table->schema_name, table->name, to, &vtab->zErrMsg);
-    return rc;
-}
+/* ---- The module ---- */
 
 static int table_shadow_name(const char *suffix)
 {
@@ -384,7 +225,7 @@ const sqlite3_module sql_table_module = {
     .xConnect = table_connect,
     .xBestIndex = sql_table_best_index,
     .xDisconnect = table_disconnect,
-    .xDestroy = table_destroy,
+    .xDestroy = sql_table_destroy,
     .xOpen = sql_cursor_open,
     .xClose = sql_cursor_close,
     .xFilter = sql_cursor_filter,
@@ -397,73 +238,9 @@ const sqlite3_module sql_table_module = {
     .xSync = table_sync,
     .xCommit = table_commit,
     .xRollback = table_rollback,
-    .xRename = table_rename,
+    .xRename = sql_table_rename,
     .xSavepoint = table_savepoint,
     .xRelease = table_release,
     .xRollbackTo = table_rollback_to,
     .xShadowName = table_shadow_name,
 };
-
-/* ---- By name ---- */
-
-/* Makes SQLite connect to the table, if it is one of ours. */
-static bool touch(sqlite3 *db, const char *schema, const char *name)
-{
-    sqlite3_stmt *statement = NULL;
-    char *sql = schema ? sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\"", schema, name)
-                       : sqlite3_mprintf("SELECT 1 FROM \"%w\"", name);
-    int rc = sql ? sqlite3_prepare_v2(db, sql, -1, &statement, NULL) : SQLITE_NOMEM;
-
-    sqlite3_finalize(statement);
-    sqlite3_free(sql);
-    return rc == SQLITE_OK;
-}
-
-static struct sql_table *search(const struct connection *connection, const char *schema, const char *name)
-{
-    struct sql_table *table;
-
-    for (table = connection->tables; table; table = table->next) {
-        if (sqlite3_stricmp(table->name, name) == 0 && (!schema || sqlite3_stricmp(table->schema_name, schema) == 0))
-            return table;
-    }
-    return NULL;
-}
-
-/* In the order in which SQLite looks: temp, main, then the attached ones. */
-static struct sql_table *search_all(const struct connection *connection, const char *name)
-{
-    struct sql_table *table = search(connection, "temp", name);
-
-    if (!table)
-        table = search(connection, "main", name);
-    return table ? table : search(connection, NULL, name);
-}
-
-struct sql_table *sql_table_find(struct connection *connection, const char *name, char **message)
-{
-    const char *dot = strchr(name, '.');
-    struct sql_table *table = NULL;
-    char *schema;
-
-    if (touch(connection->db, NULL, name))
-        table = search_all(connection, name);
-    if (!table && dot) {
-        schema = sqlite3_mprintf("%.*s", (int)(dot - name), name);
-        if (schema && touch(connection->db, schema, dot + 1))
-            table = search(connection, schema, dot + 1);
-        sqlite3_free(schema);
-    }
-    if (!table)
-        error_set(message, SQLITE_ERROR, "no such lsmkv table: %s", name);
-    return table;
-}
-
-void sql_table_key_range(const struct sql_table *table, uint8_t *bounds, struct lsmkv_slice *lower,
-                         struct lsmkv_slice *upper)
-{
-    bytes_put_be(bounds, table->shadow.table_id, LSMKV_TABLE_ID_SIZE);
-    bytes_put_be(bounds + LSMKV_TABLE_ID_SIZE, (uint64_t)table->shadow.table_id + 1, LSMKV_TABLE_ID_SIZE);
-    *lower = bytes_slice(bounds, LSMKV_TABLE_ID_SIZE);
-    *upper = bytes_slice(bounds + LSMKV_TABLE_ID_SIZE, LSMKV_TABLE_ID_SIZE);
-}

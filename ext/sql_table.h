@@ -21,6 +21,7 @@ struct sql_table {
     char *schema_name, *name;
     struct table_schema schema;
     struct shadow shadow;
+    bool unordered;          /* SQLite compares keys in another order than theirs: only = can use them */
     char *broken;            /* why the shadow table cannot be used; NULL: it can */
     char *store_name;        /* of the table in the store; known once attached */
     struct session *session; /* NULL until attached */
@@ -43,6 +44,9 @@ int sql_table_declare(struct sql_table *table, char **message);
 /* Opens the store if it is not open for this table, and finds the table in it. */
 int sql_table_attach(struct sql_table *table);
 
+/* The catalog as this transaction sees it must still hold the table: rows of a dropped one would vanish. */
+int sql_table_check_alive(struct sql_table *table);
+
 static inline bool sql_table_is_temp(const struct sql_table *table)
 {
     return sqlite3_stricmp(table->schema_name, "temp") == 0;
@@ -60,6 +64,10 @@ void sql_table_key_range(const struct sql_table *table, uint8_t *bounds, struct 
 /* create.c */
 int sql_table_create(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **vtab,
                      char **message);
+
+/* table_ddl.c */
+int sql_table_destroy(sqlite3_vtab *vtab);
+int sql_table_rename(sqlite3_vtab *vtab, const char *to);
 
 /* plan.c */
 int sql_table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);

@@ -259,6 +259,43 @@ static void values_come_back_as_they_were(void **state)
 
 /* ---- Plans ---- */
 
+/* There BINARY compares the bytes of UTF-16, low byte first: U+0100 is the least of these, and U+E000 is below '1'. */
+static void a_utf16_database_compares_in_its_own_order(void **state)
+{
+    static const char *const queries[] = {
+        "SELECT k FROM %s ORDER BY k",
+        "SELECT k FROM %s ORDER BY k DESC LIMIT 2",
+        "SELECT k FROM %s WHERE k > 'a' ORDER BY k",
+        "SELECT k FROM %s WHERE k < '1' ORDER BY k",
+        "SELECT min(k), max(k) FROM %s",
+        "SELECT k FROM %s WHERE k IN ('a', char(256), 'x') ORDER BY k",
+        "SELECT b.k FROM o a, %s b WHERE b.k > a.k AND a.k = '1' ORDER BY b.k",
+    };
+    const char *path = kit_path(test_dir(), "utf16.db");
+    sqlite3 *db;
+    size_t i;
+
+    (void)state;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    kit_run(db, "PRAGMA encoding = 'UTF-16le'; CREATE TABLE o(k TEXT PRIMARY KEY) WITHOUT ROWID");
+    kit_close(db);
+    db = kit_open(path);
+    kit_expect(db, "'UTF-16le'\n", "PRAGMA encoding");
+    kit_run(db, "CREATE VIRTUAL TABLE t USING lsmkv(k TEXT PRIMARY KEY)");
+    kit_run(db, "INSERT INTO o VALUES('a'), ('z'), ('1'), (char(256)), (char(57344)), (char(128512))");
+    kit_run(db, "INSERT INTO t SELECT k FROM o");
+    for (i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
+        char *ordinary = sqlite3_mprintf(queries[i], "o"), *lsmkv = sqlite3_mprintf(queries[i], "t");
+        char *rows = kit_rows(db, ordinary, false);
+
+        kit_expect(db, rows, lsmkv);
+        sqlite3_free(rows);
+        sqlite3_free(lsmkv);
+        sqlite3_free(ordinary);
+    }
+    kit_close(db);
+}
+
 static void plan_is(sqlite3 *db, const char *plan, const char *sql)
 {
     char *explain = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", sql), *rows = kit_rows(db, explain, false);
@@ -541,6 +578,7 @@ int main(void)
         cmocka_unit_test(each_memory_schema_has_tables_of_its_own),
         cmocka_unit_test(keys_and_rows_have_limits),
         cmocka_unit_test(values_come_back_as_they_were),
+        cmocka_unit_test(a_utf16_database_compares_in_its_own_order),
         cmocka_unit_test(plans_use_the_key),
         cmocka_unit_test(database_and_store_move_together),
         cmocka_unit_test(a_missing_or_foreign_store_is_explained_and_drop_works),
