@@ -3,7 +3,6 @@
 #include <pthread.h>
 
 #include "ext/connection.h"
-#include "ext/error.h"
 #include "ext/functions.h"
 #include "ext/hub.h"
 #include "ext/introspect.h"

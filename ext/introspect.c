@@ -1,8 +1,5 @@
 #include "ext/introspect.h"
 
-#include <string.h>
-
-#include "ext/bytes.h"
 #include "ext/error.h"
 #include "ext/introspect_rows.h"
 #include "ext/memory.h"

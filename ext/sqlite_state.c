@@ -1,6 +1,6 @@
 #include "ext/sqlite_state.h"
 
-#include <string.h>
+#include <stddef.h>
 
 enum journal { JOURNAL_NONE, JOURNAL_ROLLBACK, JOURNAL_WAL };
 

@@ -6,15 +6,12 @@
  *
  * OR REPLACE does not look whether the key is there: the new row hides the old one.
  */
-#include <string.h>
 
 #include "ext/bytes.h"
 #include "ext/error.h"
 #include "ext/hub.h"
-#include "ext/memory.h"
+#include "ext/rowid.h"
 #include "ext/sql_table.h"
-
-#define ROWID_TRIES 100 /* random rowids tried once the largest is taken */
 
 /* One call of xUpdate. */
 struct change {
@@ -39,13 +36,6 @@ static enum lsmkv_status start_key(const struct sql_table *table, struct lsmkv_b
 {
     key->size = 0;
     return key_put_table(key, table->shadow.table_id);
-}
-
-static enum lsmkv_status rowid_key(const struct sql_table *table, struct lsmkv_buf *key, int64_t rowid)
-{
-    enum lsmkv_status status = start_key(table, key);
-
-    return status ? status : key_put_rowid(key, rowid);
 }
 
 /* The key under which SQLite knows a row: what sql_cursor_rowid() or the key column gave. */
@@ -142,94 +132,6 @@ static int mismatch(struct sql_table *table)
     return error_core(&table->base.zErrMsg, SQLITE_MISMATCH, "datatype mismatch");
 }
 
-/* Looks for the largest rowid in the table as this transaction sees it. */
-static int find_largest(struct sql_table *table, struct rowid_mark *mark)
-{
-    struct lsmkv_error err;
-    uint8_t bounds[2 * LSMKV_TABLE_ID_SIZE];
-    struct lsmkv_slice lower, upper;
-    struct lsmkv_cursor *cursor = NULL;
-    enum lsmkv_status status;
-
-    error_clear(&err);
-    mark->largest = 0;
-    sql_table_key_range(table, bounds, &lower, &upper);
-    status = lsmkv_cursor_open(&cursor, table->session->engine, lower, upper, &err);
-    if (!status)
-        status = lsmkv_cursor_last(cursor, &err);
-    mark->empty = !status && !lsmkv_cursor_valid(cursor);
-    if (!status && !mark->empty && !key_get_rowid(lsmkv_cursor_key(cursor), &mark->largest))
-        status = LSMKV_CORRUPT;
-    lsmkv_cursor_close(cursor);
-    mark->known = status == LSMKV_OK;
-    return fail(table, status, &err);
-}
-
-static int rowid_is_taken(struct sql_table *table, int64_t rowid, bool *taken)
-{
-    struct lsmkv_error err;
-    enum lsmkv_status status = rowid_key(table, &table->key, rowid);
-
-    error_clear(&err);
-    if (!status)
-        status = lsmkv_get(table->session->engine, bytes_of(&table->key), NULL, taken, &err);
-    return fail(table, status, &err);
-}
-
-/* Once 2^63-1 is taken: a random one, as SQLite does. */
-static int choose_random_rowid(struct sql_table *table, int64_t *rowid)
-{
-    bool taken = true;
-    int tries, rc = SQLITE_OK;
-
-    for (tries = 0; tries < ROWID_TRIES && taken && !rc; tries++) {
-        sqlite3_randomness(sizeof(*rowid), rowid);
-        *rowid = (*rowid & (INT64_MAX >> 1)) + 1;
-        rc = rowid_is_taken(table, *rowid, &taken);
-    }
-    if (!rc && taken)
-        return error_core(&table->base.zErrMsg, SQLITE_FULL, "database or disk is full");
-    return rc;
-}
-
-static int choose_rowid(struct sql_table *table, int64_t *rowid)
-{
-    struct rowid_mark *mark = session_rowid_mark(table->session, table->shadow.table_id);
-    int rc;
-
-    if (!mark)
-        return SQLITE_NOMEM;
-    if (!mark->known) {
-        rc = find_largest(table, mark);
-        if (rc)
-            return rc;
-    }
-    if (mark->largest == INT64_MAX)
-        return choose_random_rowid(table, rowid);
-    *rowid = mark->largest + 1;
-    return SQLITE_OK;
-}
-
-/* Keeps the remembered largest rowid right: after a row was put, or one deleted. */
-static void note_put(const struct sql_table *table, int64_t rowid)
-{
-    struct rowid_mark *mark = session_rowid_mark(table->session, table->shadow.table_id);
-
-    if (!mark || !mark->known)
-        return;
-    if (mark->empty || rowid > mark->largest)
-        mark->largest = rowid;
-    mark->empty = false;
-}
-
-static void note_delete(const struct sql_table *table, int64_t rowid)
-{
-    struct rowid_mark *mark = session_rowid_mark(table->session, table->shadow.table_id);
-
-    if (mark && rowid >= mark->largest)
-        mark->known = false;
-}
-
 /* The rowid as the columns say it: the INTEGER PRIMARY KEY. *given is false for NULL and where there is no such column. */
 static int column_rowid(const struct change *change, int64_t *rowid, bool *given)
 {
@@ -268,7 +170,7 @@ static int settle_insert_rowid(struct change *change)
     change->rowid = by_rowid ? sqlite3_value_int64(change->new_key) : column;
     if (by_rowid && by_column && change->rowid != column)
         return disagree(change->table);
-    return by_rowid || by_column ? SQLITE_OK : choose_rowid(change->table, &change->rowid);
+    return by_rowid || by_column ? SQLITE_OK : rowid_choose(change->table, &change->rowid);
 }
 
 static int settle_update_rowid(struct change *change)
@@ -365,8 +267,8 @@ static int write_row(const struct change *change)
     }
     if (schema_has_rowid(&table->schema)) {
         if (change->key_changes)
-            note_delete(table, change->old_rowid);
-        note_put(table, change->rowid);
+            rowid_note_delete(table, change->old_rowid);
+        rowid_note_put(table, change->rowid);
     }
     return SQLITE_OK;
 }
@@ -436,7 +338,7 @@ static int delete_row(struct sql_table *table, sqlite3_value *key)
     if (!status)
         status = lsmkv_delete(table->session->engine, bytes_of(&table->old_key), &err);
     if (!status && schema_has_rowid(&table->schema))
-        note_delete(table, sqlite3_value_int64(key));
+        rowid_note_delete(table, sqlite3_value_int64(key));
     return fail(table, status, &err);
 }
 

@@ -1,0 +1,170 @@
+/*
+ * table_attach.c - from a table that SQLite has read out of its schema to the store that holds its rows.
+ *
+ * The store must be the one that the shadow table names, and must hold the table. Where it is not so the message says
+ * what to do; DROP TABLE works all the same.
+ */
+#include <string.h>
+
+#include "ext/catalog.h"
+#include "ext/error.h"
+#include "ext/path.h"
+#include "ext/sql_table.h"
+
+/* The store as the shadow table remembers it. */
+static int open_store(struct sql_table *table, char **message)
+{
+    struct connection *connection = table->connection;
+    struct store_request request = {.expected_id = table->shadow.store_id};
+    char *path = NULL;
+    int rc;
+
+    if (table->shadow.in_memory) {
+        if (!connection->private || memcmp(lsmkv_store_id(session_store(connection->private)), table->shadow.store_id,
+                                           LSMKV_STORE_ID_SIZE) != 0)
+            return error_set(message, SQLITE_CANTOPEN, "the store was in memory, and is gone");
+        table->session = connection->private;
+        return SQLITE_OK;
+    }
+    rc = path_of_store(connection->db, table->schema_name, table->shadow.dir, &path, message);
+    if (!rc && !path)
+        rc = error_set(message, SQLITE_CANTOPEN, "the database has no file, and so no store beside it");
+    if (!rc) {
+        request.dir = path;
+        rc = session_open(connection, &request, &table->session, message);
+    }
+    sqlite3_free(path);
+    return rc;
+}
+
+/* Says which table it is about, and what helps where the store is not the one that belongs here. */
+static int explain(struct sql_table *table, int rc, const char *why)
+{
+    const char *prefix = "lsmkv: ";
+
+    if (!why)
+        return rc;
+    if (strncmp(why, prefix, strlen(prefix)) == 0)
+        why += strlen(prefix);
+    if (rc != SQLITE_CANTOPEN)
+        return error_set(&table->base.zErrMsg, rc, "table %s: %s", table->name, why);
+    return error_set(&table->base.zErrMsg, rc,
+                     "table %s: %s; put the store that belongs to this database back in its place, or DROP TABLE %s",
+                     table->name, why, table->name);
+}
+
+/* Its name in the store; a table that was dropped through another database has none. */
+static int find_name(struct sql_table *table, char **message)
+{
+    char *name = NULL;
+    int rc = catalog_name(table->session, table->shadow.table_id, &name, message);
+
+    if (rc)
+        return rc;
+    if (!name)
+        return error_set(message, SQLITE_CANTOPEN, "%s holds the table no more: it was dropped elsewhere",
+                         registry_dir(table->session->store));
+    sqlite3_free(table->store_name);
+    table->store_name = name;
+    return SQLITE_OK;
+}
+
+int sql_table_attach(struct sql_table *table)
+{
+    char *why = NULL;
+    int rc;
+
+    if (table->session)
+        return SQLITE_OK;
+    if (table->broken) {
+        sqlite3_free(table->base.zErrMsg);
+        table->base.zErrMsg = sqlite3_mprintf("%s", table->broken);
+        return SQLITE_CORRUPT_VTAB;
+    }
+    rc = open_store(table, &why);
+    if (!rc)
+        rc = find_name(table, &why);
+    if (rc) {
+        table->session = NULL;
+        rc = explain(table, rc, why);
+    }
+    sqlite3_free(why);
+    return rc;
+}
+
+int sql_table_check_alive(struct sql_table *table)
+{
+    struct lsmkv_table_entry entry = {0, LSMKV_BUF_INIT};
+    struct lsmkv_error err = {LSMKV_OK, ""};
+    enum lsmkv_status status;
+    bool found = false;
+    char *why = NULL;
+    int rc;
+
+    status = lsmkv_catalog_find(table->session->engine, table->store_name, &entry, &found, &err);
+    lsmkv_buf_release(&entry.definition);
+    if (status)
+        return error_from(&table->base.zErrMsg, status, &err);
+    if (found && entry.id == table->shadow.table_id)
+        return SQLITE_OK;
+    rc = find_name(table, &why); /* it may have another name now */
+    if (rc)
+        rc = explain(table, rc, why);
+    sqlite3_free(why);
+    return rc;
+}
+
+/* ---- By name ---- */
+
+/* Makes SQLite connect to the table, if it is one of ours. */
+static bool touch(sqlite3 *db, const char *schema, const char *name)
+{
+    sqlite3_stmt *statement = NULL;
+    char *sql = schema ? sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\"", schema, name)
+                       : sqlite3_mprintf("SELECT 1 FROM \"%w\"", name);
+    int rc = sql ? sqlite3_prepare_v2(db, sql, -1, &statement, NULL) : SQLITE_NOMEM;
+
+    sqlite3_finalize(statement);
+    sqlite3_free(sql);
+    return rc == SQLITE_OK;
+}
+
+static struct sql_table *search(const struct connection *connection, const char *schema, const char *name)
+{
+    struct sql_table *table;
+
+    for (table = connection->tables; table; table = table->next) {
+        if (sqlite3_stricmp(table->name, name) == 0 && (!schema || sqlite3_stricmp(table->schema_name, schema) == 0))
+            return table;
+    }
+    return NULL;
+}
+
+/* In the order in which SQLite looks: temp, main, then the attached ones. */
+static struct sql_table *search_all(const struct connection *connection, const char *name)
+{
+    struct sql_table *table = search(connection, "temp", name);
+
+    if (!table)
+        table = search(connection, "main", name);
+    return table ? table : search(connection, NULL, name);
+}
+
+struct sql_table *sql_table_find(struct connection *connection, const char *name, char **message)
+{
+    const char *dot = strchr(name, '.');
+    struct sql_table *table = NULL;
+    char *schema;
+
+    if (touch(connection->db, NULL, name))
+        table = search_all(connection, name);
+    if (!table && dot) {
+        schema = sqlite3_mprintf("%.*s", (int)(dot - name), name);
+        if (schema && touch(connection->db, schema, dot + 1))
+            table = search(connection, schema, dot + 1);
+        sqlite3_free(schema);
+    }
+    if (!table)
+        error_set(message, SQLITE_ERROR, "no such lsmkv table: %s", name);
+    return table;
+}
