@@ -224,15 +224,11 @@ int registry_open(const struct store_request *request, struct open_store **store
 static void close_engine(struct open_store *entry)
 {
     struct lsmkv_error err = {LSMKV_OK, ""};
+    bool doomed = atomic_exchange(&entry->doomed, false) && !entry->in_memory;
     enum lsmkv_status status;
 
-    status = lsmkv_store_close(entry->engine, &err);
+    status = doomed ? lsmkv_store_close_and_destroy(entry->engine, &err) : lsmkv_store_close(entry->engine, &err);
     entry->engine = NULL;
-    if (status)
-        log_background(NULL, status, err.message);
-    if (entry->in_memory || !atomic_exchange(&entry->doomed, false))
-        return;
-    status = lsmkv_store_destroy(entry->dir, NULL, &err);
     if (status)
         log_background(NULL, status, err.message);
 }

@@ -165,6 +165,12 @@ enum lsmkv_status lsmkv_store_close(struct lsmkv_store *store, struct lsmkv_erro
 /* Removes every file of a closed store and its directory, only if each file in it is one of ours. Keeps all otherwise. */
 enum lsmkv_status lsmkv_store_destroy(const char *dir, struct os_fs *fs, struct lsmkv_error *err);
 
+/*
+ * Both in one, without a moment in which another process could take the store and lose what it writes. If the files are
+ * kept, for one that is not ours or a failure to remove, the store is closed all the same.
+ */
+enum lsmkv_status lsmkv_store_close_and_destroy(struct lsmkv_store *store, struct lsmkv_error *err);
+
 const uint8_t *lsmkv_store_id(const struct lsmkv_store *store); /* LSMKV_STORE_ID_SIZE bytes */
 const char *lsmkv_store_dir(const struct lsmkv_store *store);
 const struct lsmkv_options *lsmkv_store_options(const struct lsmkv_store *store);

@@ -28,4 +28,7 @@ LSMKV_MUST_CHECK enum lsmkv_status store_make_dir(struct os_fs *fs, const char *
 LSMKV_MUST_CHECK enum lsmkv_status store_create(struct lsmkv_store *store, const struct lsmkv_options *options,
                                                 struct lsmkv_error *err);
 
+/* Removes every file of a store, and its directory, while the caller holds its lock; nothing if one of them is foreign. */
+LSMKV_MUST_CHECK enum lsmkv_status store_remove_files(struct os_fs *fs, const char *dir, struct lsmkv_error *err);
+
 #endif

@@ -1,5 +1,5 @@
 /*
- * destroy.c - removes a closed store, and nothing that is not one of its files.
+ * destroy.c - removes a store that nobody uses, and nothing that is not one of its files.
  *
  * All names are looked at first; one that the engine does not write keeps everything. The manifest goes last, so that what
  * a death in between leaves is still known as a store and can be destroyed again.
@@ -165,6 +165,17 @@ static enum lsmkv_status lock_and_remove(struct destruction *destruction, struct
     if (lock)
         os_fs_unlock(destruction->fs, lock);
     lsm_free(path);
+    return status;
+}
+
+enum lsmkv_status store_remove_files(struct os_fs *fs, const char *dir, struct lsmkv_error *err)
+{
+    struct destruction destruction = {.fs = fs, .dir = dir, .names = LSMKV_BUF_INIT};
+    enum lsmkv_status status = look_everywhere(&destruction, err);
+
+    if (!status)
+        status = remove_everything(&destruction, err);
+    lsmkv_buf_release(&destruction.names);
     return status;
 }
 

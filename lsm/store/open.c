@@ -248,6 +248,19 @@ enum lsmkv_status lsmkv_store_close(struct lsmkv_store *store, struct lsmkv_erro
     return status;
 }
 
+enum lsmkv_status lsmkv_store_close_and_destroy(struct lsmkv_store *store, struct lsmkv_error *err)
+{
+    enum lsmkv_status status = store_check_process(store, err);
+
+    if (status)
+        return status;
+    stop(store);
+    (void)end_cleanly(store, NULL); /* for the case that the files are kept; then a crash's recovery would do as well */
+    status = store_remove_files(store->fs, store->dir, err);
+    release(store);
+    return status;
+}
+
 const uint8_t *lsmkv_store_id(const struct lsmkv_store *store)
 {
     return store->id;

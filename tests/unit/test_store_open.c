@@ -576,6 +576,38 @@ static void destroy_refuses_an_open_store_and_a_plain_directory(void **state)
     db_end(&db);
 }
 
+static void close_and_destroy_removes_what_only_it_has_locked(void **state)
+{
+    const char *dir = test_dir();
+    char *foreign;
+    enum os_kind kind;
+    struct lsmkv_error err;
+    struct db db;
+
+    (void)state;
+    db_init(&db, NULL, dir);
+    db_open(&db);
+    db_fill(&db, "k", 0, 50, "v");
+    db_flush(&db);
+    lsmkv_session_close(db.session);
+    assert_ok(lsmkv_store_close_and_destroy(db.store, &err), &err);
+    assert_int_equal(os_fs_kind(os_posix_fs(), dir, &kind, NULL, NULL), LSMKV_OK);
+    assert_int_equal(kind, OS_ABSENT);
+
+    /* What it keeps for a file that is not the store's was closed cleanly. */
+    db_open(&db);
+    db_fill(&db, "k", 0, 50, "v");
+    foreign = os_path(dir, "wal/notes.txt");
+    make_file(os_posix_fs(), foreign, "mine");
+    lsm_free(foreign);
+    lsmkv_session_close(db.session);
+    assert_fails(lsmkv_store_close_and_destroy(db.store, &err), LSMKV_CANTOPEN, &err, "notes.txt");
+    db_open(&db);
+    assert_int_equal(db_count(&db, "k"), 50);
+    db_close(&db);
+    db_end(&db);
+}
+
 static void destroy_that_died_can_be_repeated(void **state)
 {
     bool died = true;
@@ -635,6 +667,7 @@ int main(void)
         cmocka_unit_test(destroy_removes_every_file_and_the_directory),
         cmocka_unit_test(destroy_keeps_all_where_one_file_is_foreign),
         cmocka_unit_test(destroy_refuses_an_open_store_and_a_plain_directory),
+        cmocka_unit_test(close_and_destroy_removes_what_only_it_has_locked),
         cmocka_unit_test(destroy_that_died_can_be_repeated),
     };
 
