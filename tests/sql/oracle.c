@@ -41,7 +41,7 @@ static void pair_close(struct pair *pair)
 
 static bool is_query(const char *sql)
 {
-    return strncmp(sql, "SELECT", 6) == 0;
+    return strncmp(sql, "SELECT", 6) == 0 || strncmp(sql, "WITH", 4) == 0;
 }
 
 /* changes() is compared right after these: a transaction that begins to read sets it too, see ext/README.md. */
@@ -157,6 +157,15 @@ static void integer_key_behaves_as_an_ordinary_table(void **state)
         "INSERT INTO t VALUES(-5, 'negative', 1)",
         "SELECT id FROM t WHERE id < 0",
         "INSERT INTO t SELECT id + 50000, a, b FROM t",
+        "UPDATE t SET b = s.n FROM (SELECT count(*) AS n, max(id) AS id FROM t) AS s WHERE t.id = s.id",
+        "UPDATE t SET a = (SELECT max(b) FROM t AS u WHERE u.id < t.id)",
+        "DELETE FROM t WHERE id IN (SELECT max(id) FROM t)",
+        "DELETE FROM t WHERE EXISTS (SELECT 1 FROM t AS u WHERE u.id = t.id + 1)",
+        "SELECT count(*), total(id) FROM t AS x JOIN t AS y ON x.id = y.id",
+        "WITH w AS (SELECT * FROM t WHERE id > 5) SELECT count(*) FROM w",
+        "SELECT id FROM t UNION SELECT -id FROM t ORDER BY 1",
+        "SELECT a, count(*) FROM t GROUP BY a ORDER BY a",
+        "SELECT DISTINCT b FROM t ORDER BY id DESC",
         "INSERT INTO t SELECT id, a, b FROM t",
         "DELETE FROM t",
         "INSERT INTO t(a) VALUES('first again')",
@@ -231,6 +240,11 @@ static void text_key_behaves_as_a_table_without_rowid(void **state)
         "UPDATE OR IGNORE t SET k = 'x'",
         "SELECT * FROM t",
         "UPDATE t SET k = k || k",
+        "SELECT x.k, y.v FROM t AS x LEFT JOIN t AS y ON y.k = x.v ORDER BY x.k",
+        "UPDATE t SET v = s.n FROM (SELECT count(*) AS n, max(k) AS k FROM t) AS s WHERE t.k = s.k",
+        "SELECT DISTINCT k FROM t ORDER BY k DESC LIMIT 2 OFFSET 1",
+        "SELECT k, count(*) FROM t GROUP BY k ORDER BY k",
+        "SELECT (SELECT v FROM t WHERE k = 'B'), EXISTS (SELECT 1 FROM t WHERE k = 'nothing')",
         "DELETE FROM t WHERE k BETWEEN 'a' AND 'm'",
         "SELECT * FROM t",
         NULL};
