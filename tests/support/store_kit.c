@@ -228,7 +228,7 @@ unsigned db_count(struct db *db, const char *prefix)
     while (lsmkv_cursor_valid(cursor)) {
         struct lsmkv_slice key = lsmkv_cursor_key(cursor);
 
-        if (key.size < strlen(prefix) || memcmp(key.data, prefix, strlen(prefix)) != 0)
+        if (key.size < strlen(prefix) || (prefix[0] && memcmp(key.data, prefix, strlen(prefix)) != 0))
             break;
         count++;
         assert_ok(lsmkv_cursor_next(cursor, &db->err), &db->err);
