@@ -213,6 +213,29 @@ static void a_commit_hook_can_veto(void **state)
     kit_close(f.db);
 }
 
+/* In WAL mode too, where SQLite itself has something to commit: a page in its cache, or one an open cursor stands on. */
+static void a_veto_in_wal_mode_undoes_both_where_ordinary_rows_changed(void **state)
+{
+    sqlite3_stmt *reader = NULL;
+    struct fixture f;
+    int calls = 0;
+
+    (void)state;
+    open_mode(&f, "WAL");
+    kit_run(f.db, "INSERT INTO o VALUES(1), (2)");
+    sqlite3_commit_hook(f.db, veto, &calls);
+    kit_run(f.db, "BEGIN; INSERT INTO o VALUES(3); INSERT INTO kv VALUES('c', 3)");
+    kit_fails(f.db, SQLITE_CONSTRAINT_COMMITHOOK, "constraint failed", "COMMIT");
+    kit_run(f.db, "BEGIN; INSERT INTO kv VALUES('c', 3); INSERT INTO o VALUES(3)");
+    assert_int_equal(sqlite3_prepare_v2(f.db, "SELECT x FROM o", -1, &reader, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(reader), SQLITE_ROW);
+    kit_fails(f.db, SQLITE_CONSTRAINT_COMMITHOOK, "constraint failed", "COMMIT");
+    sqlite3_finalize(reader);
+    sqlite3_commit_hook(f.db, NULL, NULL);
+    kit_expect(f.db, "2|2\n", "SELECT (SELECT count(*) FROM kv), (SELECT count(*) FROM o)");
+    kit_close(f.db);
+}
+
 static void ordinary_and_lsmkv_rows_commit_and_roll_back_together(void **state)
 {
     struct fixture f;
@@ -504,6 +527,7 @@ int main(void)
         cmocka_unit_test(a_refused_commit_can_be_retried),
         cmocka_unit_test(a_refused_commit_can_be_extended),
         cmocka_unit_test(a_commit_hook_can_veto),
+        cmocka_unit_test(a_veto_in_wal_mode_undoes_both_where_ordinary_rows_changed),
         cmocka_unit_test(ordinary_and_lsmkv_rows_commit_and_roll_back_together),
         cmocka_unit_test(two_stores_commit_and_roll_back_together),
         cmocka_unit_test(a_transaction_reads_one_snapshot),
