@@ -149,7 +149,7 @@ check-format:
 format:
 	@clang-format -i $(SOURCES)
 check-layers:
-	@CC='$(CC)' tests/support/check_layers.sh
+	@CC='$(CC)' JOBS=$(JOBS) tests/support/check_layers.sh
 check-locks:
 	@printf '%s\n' $(LSM_SRC) $(EXT_SRC) $(wildcard tests/*/*.c) | xargs -P $(JOBS) -n 8 \
 	    $(CLANG) $(CSTD) $(WARNINGS) -Werror -Wthread-safety -DSQLITE_CORE -fsyntax-only $(TEST_INCLUDES)

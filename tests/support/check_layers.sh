@@ -62,11 +62,16 @@ for file in ext/*.[ch]; do
     done
 done
 
-for header in lsm/*.h lsm/*/*.h ext/*.h; do
-    [ "${header#ext/}" = "$header" ] && defines= || defines=-DSQLITE_CORE
+# Each header by itself, several at a time.
+compile_header() {
+    local defines=
+    [ "${1#ext/}" = "$1" ] || defines=-DSQLITE_CORE
     # shellcheck disable=SC2086 # no defines is no argument
-    printf '#include "%s"\n' "$header" |
+    printf '#include "%s"\n' "$1" |
         $CC -std=gnu11 -D_GNU_SOURCE $defines -Wall -Wextra -Werror -fsyntax-only -I. -Ilsm -x c - ||
-        complain "$header: does not compile alone"
-done
+        { echo "$1: does not compile alone" >&2 && return 1; }
+}
+export -f compile_header
+export CC
+printf '%s\n' lsm/*.h lsm/*/*.h ext/*.h | xargs -P "${JOBS:-2}" -I {} bash -c 'compile_header {}' || failed=1
 exit $failed
