@@ -1,5 +1,6 @@
 #include "ext/memory.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,27 +15,62 @@ static bool host_is_threadsafe(void)
     return sqlite3_threadsafe() != 0;
 }
 
-static void *sqlite_alloc(uint64_t size)
+/* ---- SQLite's allocator ---- */
+
+/*
+ * Held in each call, and while the process forks. A child of fork() may use SQLite on connections of its own; were one
+ * of our threads inside SQLite's allocator when it forks, its first allocation would wait for ever.
+ */
+static pthread_mutex_t calling = PTHREAD_MUTEX_INITIALIZER;
+
+static void enter(void)
 {
-    return sqlite3_malloc64(size ? size : 1);
+    pthread_mutex_lock(&calling);
+}
+
+static void leave(void)
+{
+    pthread_mutex_unlock(&calling);
 }
 
 static void *sqlite_resize(void *memory, uint64_t size)
 {
-    return sqlite3_realloc64(memory, size ? size : 1);
+    void *resized;
+
+    enter();
+    resized = sqlite3_realloc64(memory, size ? size : 1);
+    leave();
+    return resized;
+}
+
+static void *sqlite_alloc(uint64_t size)
+{
+    return sqlite_resize(NULL, size);
 }
 
 static void sqlite_release(void *memory)
 {
+    enter();
     sqlite3_free(memory);
+    leave();
+}
+
+static void watch_forks(void)
+{
+    (void)pthread_atfork(enter, leave, leave); /* without memory for it a child has no more than it had without it */
 }
 
 void memory_setup(void)
 {
     static const struct lsmkv_allocator sqlite_allocator = {sqlite_alloc, sqlite_resize, sqlite_release};
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+    if (host_is_threadsafe())
+        pthread_once(&once, watch_forks);
     lsmkv_allocator_set(host_is_threadsafe() ? &sqlite_allocator : NULL);
 }
+
+/* ---- For the extension ---- */
 
 void *memory_resize(void *memory, size_t size)
 {
