@@ -178,13 +178,26 @@ static int check_id(const struct open_store *entry, const uint8_t *expected_id, 
                      entry->dir);
 }
 
+/* An open store writes by path. Where its directory is gone, what is written from now on would be lost with it. */
+static int check_place(const struct open_store *entry, char **message)
+{
+    struct stat identity;
+
+    if (entry->in_memory ||
+        (stat(entry->dir, &identity) == 0 && identity.st_dev == entry->device && identity.st_ino == entry->inode))
+        return SQLITE_OK;
+    return error_set(message, SQLITE_CANTOPEN,
+                     "%s was moved or removed while this process has it open: close all of its "
+                     "connections first",
+                     entry->dir);
+}
+
 static int open_entry(struct open_store *entry, const struct store_request *request, bool exists, char **message)
 {
-    int rc = SQLITE_OK;
+    int rc;
 
     pthread_mutex_lock(&entry->opening);
-    if (!entry->engine)
-        rc = open_engine(entry, request, exists, message);
+    rc = entry->engine ? check_place(entry, message) : open_engine(entry, request, exists, message);
     if (!rc)
         rc = check_id(entry, request->expected_id, message);
     pthread_mutex_unlock(&entry->opening);

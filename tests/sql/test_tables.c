@@ -469,6 +469,24 @@ static void a_create_that_is_rolled_back_leaves_no_store(void **state)
     assert_false(exists(kit_path(dir, "test.db-lsmkv")));
 }
 
+static void a_store_moved_away_while_open_is_not_opened_again(void **state)
+{
+    const char *dir = test_dir(), *path = kit_path(dir, "moved.db"), *why = "was moved or removed";
+    sqlite3 *db = kit_open(path), *other;
+
+    (void)state;
+    kit_run(db, "CREATE VIRTUAL TABLE kv USING lsmkv; INSERT INTO kv VALUES('a', 1)");
+    move(dir, "moved.db-lsmkv", "away");
+    other = kit_open(path);
+    kit_fails(other, SQLITE_CANTOPEN, why, "SELECT * FROM kv");
+    kit_fails(other, SQLITE_CANTOPEN, why, "CREATE VIRTUAL TABLE second USING lsmkv");
+    kit_fails(other, SQLITE_CANTOPEN, why, "CREATE VIRTUAL TABLE second USING lsmkv('away')");
+    move(dir, "away", "moved.db-lsmkv");
+    kit_expect(other, "'a'|1\n", "SELECT * FROM kv");
+    kit_close(other);
+    kit_close(db);
+}
+
 static void dropping_a_temporary_table_only_detaches(void **state)
 {
     const char *dir = test_dir();
@@ -586,6 +604,7 @@ int main(void)
         cmocka_unit_test(reading_the_schema_touches_no_store),
         cmocka_unit_test(the_last_drop_removes_the_store_at_the_last_close),
         cmocka_unit_test(a_create_that_is_rolled_back_leaves_no_store),
+        cmocka_unit_test(a_store_moved_away_while_open_is_not_opened_again),
         cmocka_unit_test(dropping_a_temporary_table_only_detaches),
         cmocka_unit_test(a_table_dropped_elsewhere_is_explained),
         cmocka_unit_test(functions_flush_and_compact),
