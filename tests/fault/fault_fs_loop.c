@@ -224,7 +224,10 @@ static void failed_log_and_commit_make_the_store_readonly(void **state)
     } fatal[] = {
         {FAULT_BIT(FAULT_WRITE), ".wal"},
         {FAULT_BIT(FAULT_SYNC), ".wal"},
+        {FAULT_BIT(FAULT_WRITE) | FAULT_BIT(FAULT_SYNC), ".json"},
+        {FAULT_BIT(FAULT_WRITE) | FAULT_BIT(FAULT_SYNC), ".json.tmp"},
         {FAULT_BIT(FAULT_RENAME), "global.json"},
+        {FAULT_BIT(FAULT_SYNC_DIR), "/manifest"},
         {FAULT_BIT(FAULT_SYNC_DIR), WORKLOAD_DIR},
     };
     uint64_t random = test_seed();
