@@ -159,6 +159,8 @@ static int open_engine(struct open_store *entry, const struct store_request *req
                              .log = log_background};
     int rc = SQLITE_OK;
 
+    if (!exists && !request->create)
+        return error_set(message, SQLITE_CANTOPEN, "%s: the store is missing", entry->dir);
     if (request->create && exists)
         rc = migrate(entry, request, message);
     if (!rc)
@@ -216,8 +218,6 @@ int registry_open(const struct store_request *request, struct open_store **store
         entry = entry_new(":memory:", true);
     } else {
         rc = path_canonical(request->dir, &dir, &exists, message);
-        if (!rc && !exists && !request->create)
-            rc = error_set(message, SQLITE_CANTOPEN, "%s: the store is missing", dir);
         entry = rc ? NULL : entry_ref(dir);
         sqlite3_free(dir);
     }
