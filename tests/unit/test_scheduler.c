@@ -561,6 +561,7 @@ static void a_stop_by_work_that_fails_otherwise_is_busy_and_says_so(void **state
 {
     struct kit *kit = *state;
     struct lsmkv_error err = LSMKV_ERROR_INIT;
+    uint64_t times;
 
     kit->options.max_immutables = 1;
     kit->options.stall_timeout_ms = 30;
@@ -568,6 +569,8 @@ static void a_stop_by_work_that_fails_otherwise_is_busy_and_says_so(void **state
     fail_tables(kit, LSMKV_IO);
     kit_fill(kit, kit->options.memtable_size);
     kit_rotate(kit);
+    while (!failure_status(kit, &times)) /* the timeout must not pass before the work has failed once */
+        sched_yield();
     assert_fails(scheduler_wait_pressure(kit->scheduler, &err), LSMKV_BUSY, &err, ".sst");
     fault_fs_heal(kit->faults);
     wait_idle(kit);
