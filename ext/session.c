@@ -102,7 +102,7 @@ int session_read(struct session *session, bool *counted, char **message)
     }
     state = lsmkv_session_state(session->engine);
     if (state == LSMKV_SESSION_IDLE) {
-        rc = error_from(message, lsmkv_session_read(session->engine, &err), &err);
+        rc = error_from(message, lsmkv_session_read(session->engine, false, &err), &err);
         if (rc)
             return rc;
     }
@@ -153,11 +153,11 @@ static enum lsmkv_status take_turn(struct session *session, struct lsmkv_error *
     int64_t wait_ms;
 
     /* Mostly nobody else writes: then the timeout need not be asked for. */
-    status = lsmkv_session_write(session->engine, 0, err);
+    status = lsmkv_session_write(session->engine, LSMKV_WRITE_EXCLUSIVE, 0, err);
     if (status != LSMKV_BUSY || holds_another_turn(session))
         return status;
     wait_ms = busy_timeout(session->connection->db);
-    return lsmkv_session_write(session->engine, wait_ms > 0 ? wait_ms : -1, err);
+    return lsmkv_session_write(session->engine, LSMKV_WRITE_EXCLUSIVE, wait_ms > 0 ? wait_ms : -1, err);
 }
 
 int session_write(struct session *session, char **message)

@@ -57,6 +57,7 @@ static int count_written(const struct connection *connection)
 /* After a final frame the session is idle: what is written from now on in the same transaction has marks of its own. */
 static int sync_session(struct session *session, bool final, bool default_commit, char **message)
 {
+    struct lsmkv_prepare how = {.default_commit = default_commit, .wait_ms = -1};
     struct lsmkv_error err = {LSMKV_OK, ""};
     enum lsmkv_status status;
 
@@ -64,10 +65,11 @@ static int sync_session(struct session *session, bool final, bool default_commit
         return SQLITE_OK; /* reads only, or prepared and unchanged since */
     if (final || !has_writes(session)) {
         session->connection->committed = session->connection->committed || has_writes(session);
-        status = lsmkv_session_commit(session->engine, &err);
+        status = lsmkv_session_commit(session->engine, -1, &err);
         session->mark_count = 0;
     } else {
-        status = lsmkv_session_prepare(session->engine, default_commit, &err);
+        sqlite3_randomness(sizeof(how.transaction), &how.transaction);
+        status = lsmkv_session_prepare(session->engine, &how, &err);
     }
     session->writing = lsmkv_session_state(session->engine) == LSMKV_SESSION_WRITING;
     return error_from(message, status, &err);

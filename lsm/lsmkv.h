@@ -184,23 +184,35 @@ void lsmkv_session_close(struct lsmkv_session *session); /* rolls back what is o
 enum lsmkv_session_state {
     LSMKV_SESSION_IDLE,     /* no snapshot held; each read takes the newest visible state */
     LSMKV_SESSION_READING,  /* holds a snapshot for all its reads */
-    LSMKV_SESSION_WRITING,  /* holds the turn and buffers writes on the applied state */
-    LSMKV_SESSION_PREPARED, /* writes are durable in the WAL and undecided; still holds the turn */
+    LSMKV_SESSION_WRITING,  /* buffers writes */
+    LSMKV_SESSION_PREPARED, /* writes are durable in the WAL and undecided */
 };
 enum lsmkv_session_state lsmkv_session_state(const struct lsmkv_session *session);
 
-/* Begins a read transaction: IDLE -> READING. A no-op in any later state. */
-LSMKV_MUST_CHECK enum lsmkv_status lsmkv_session_read(struct lsmkv_session *session, struct lsmkv_error *err);
+/*
+ * Begins a read transaction: IDLE -> READING. A no-op in any later state. If `tracked`, keys and ranges that are read are
+ * remembered, for lsmkv_session_validate() and for a later optimistic write.
+ */
+LSMKV_MUST_CHECK enum lsmkv_status lsmkv_session_read(struct lsmkv_session *session, bool tracked,
+                                                      struct lsmkv_error *err);
+
+/* BUSY_SNAPSHOT if anything that a tracked transaction has read was changed by a commit since its snapshot. */
+LSMKV_MUST_CHECK enum lsmkv_status lsmkv_session_validate(struct lsmkv_session *session, struct lsmkv_error *err);
+
+enum lsmkv_write_mode {
+    LSMKV_WRITE_EXCLUSIVE, /* holds the turn from here to the end: never conflicts. For one statement; from IDLE */
+    LSMKV_WRITE_OPTIMISTIC, /* takes the turn at commit, which fails if what was read has changed. From IDLE and tracked READING */
+};
 
 /*
- * Begins to write: waits for pressure to allow it, then takes the turn, then (from IDLE) the snapshot of the applied
- * state. `wait_ms` bounds the wait for the turn; negative = the store's wait_ms. A no-op when WRITING.
- * BUSY: the wait ended. BUSY_SNAPSHOT: the session was READING and something was committed since its snapshot.
- * READONLY: an earlier failure; names it. FULL: the disk is full and pressure is at its limit.
- * From PREPARED it goes back to WRITING (the prepare is superseded by the next one or by the abort).
+ * Begins to write; a no-op when WRITING. Exclusive: waits for pressure to allow it, then for the turn, then for prepared
+ * transactions that are about to be decided; the snapshot is the applied state. Optimistic: never waits; the snapshot is
+ * that of READING, or the newest visible state. `wait_ms` bounds the waits; negative = the store's wait_ms.
+ * BUSY: the wait ended. READONLY: an earlier failure; names it. FULL: the disk is full and pressure is at its limit.
+ * From PREPARED it goes back to WRITING, in the mode it was in: the prepare is aborted in the log.
  */
-LSMKV_MUST_CHECK enum lsmkv_status lsmkv_session_write(struct lsmkv_session *session, int64_t wait_ms,
-                                                       struct lsmkv_error *err);
+LSMKV_MUST_CHECK enum lsmkv_status lsmkv_session_write(struct lsmkv_session *session, enum lsmkv_write_mode mode,
+                                                       int64_t wait_ms, struct lsmkv_error *err);
 
 /* Buffers one write; state must be WRITING. Copies key and value. TOOBIG names the limit and changes nothing. */
 LSMKV_MUST_CHECK enum lsmkv_status lsmkv_put(struct lsmkv_session *session, struct lsmkv_slice key,
@@ -214,16 +226,31 @@ void lsmkv_session_rollback_to(struct lsmkv_session *session, uint64_t mark);
 
 /*
  * Commits what is buffered with one final frame, from WRITING; ends the transaction (IDLE). Durable on return as the
- * store's sync mode says. After a failure of the WAL the transaction is rolled back and the store is read-only.
- * In any state without writes it only ends the transaction.
+ * store's sync mode says. `wait_ms` bounds the wait of an optimistic transaction for pressure, the turn, and prepared
+ * transactions that have read what it writes; negative = the store's wait_ms.
+ * BUSY: the wait ended, nothing has changed, the same call may be repeated. Any other failure rolls back: BUSY_SNAPSHOT
+ * (something that was read has changed: repeat the transaction), READONLY, FULL; after one of the WAL the store is
+ * read-only. In any state without writes it only ends the transaction.
  */
-LSMKV_MUST_CHECK enum lsmkv_status lsmkv_session_commit(struct lsmkv_session *session, struct lsmkv_error *err);
+LSMKV_MUST_CHECK enum lsmkv_status lsmkv_session_commit(struct lsmkv_session *session, int64_t wait_ms,
+                                                        struct lsmkv_error *err);
+
+#define LSMKV_COORDINATOR_SIZE 16 /* bytes */
+
+struct lsmkv_prepare {
+    uint64_t transaction; /* its name: random, not 0; several stores may prepare under the same one */
+    uint8_t coordinator[LSMKV_COORDINATOR_SIZE]; /* who can tell its outcome after a crash */
+    bool default_commit; /* recovery commits it when no outcome is found; else it stays in doubt until lsmkv_settle() */
+    int64_t wait_ms;     /* as for lsmkv_session_commit() */
+};
 
 /*
- * First phase of two: makes the writes durable in the WAL without an outcome (synced in full and normal). From WRITING
- * to PREPARED; a no-op when PREPARED. `default_commit` says what recovery does with it when no outcome is found.
+ * First phase of two: validates, and makes the writes durable in the WAL without an outcome (synced in full and normal).
+ * From WRITING to PREPARED; a no-op when PREPARED. Until the outcome nobody commits a write to what it has read; it holds
+ * neither lock nor turn (an exclusive one keeps the turn). Failures as of lsmkv_session_commit(), but that all of them but
+ * BUSY_SNAPSHOT leave the session as it was.
  */
-LSMKV_MUST_CHECK enum lsmkv_status lsmkv_session_prepare(struct lsmkv_session *session, bool default_commit,
+LSMKV_MUST_CHECK enum lsmkv_status lsmkv_session_prepare(struct lsmkv_session *session, const struct lsmkv_prepare *how,
                                                          struct lsmkv_error *err);
 
 /*

@@ -103,10 +103,11 @@ static enum lsmkv_status commit_final(struct lsmkv_session *session, struct lsmk
     return status;
 }
 
-enum lsmkv_status lsmkv_session_commit(struct lsmkv_session *session, struct lsmkv_error *err)
+enum lsmkv_status lsmkv_session_commit(struct lsmkv_session *session, int64_t wait_ms, struct lsmkv_error *err)
 {
     enum lsmkv_status status = store_check_process(session->store, err);
 
+    (void)wait_ms;
     if (status)
         return status;
     if (session->state == LSMKV_SESSION_PREPARED)
@@ -121,24 +122,15 @@ enum lsmkv_status lsmkv_session_commit(struct lsmkv_session *session, struct lsm
 
 /* ---- Two phases ---- */
 
-static uint64_t new_transaction_id(void)
+/* PREPARE's head: transaction id, coordinator id, default. */
+static void prepare_head(uint8_t head[WAL_PREPARE_HEAD], const struct lsmkv_prepare *how)
 {
-    uint64_t id = 0;
-
-    while (id == 0)
-        random_bytes(&id, sizeof(id));
-    return id;
+    put_u64(head, how->transaction);
+    memcpy(head + sizeof(how->transaction), how->coordinator, sizeof(how->coordinator));
+    head[WAL_PREPARE_HEAD - 1] = how->default_commit;
 }
 
-/* PREPARE's head: transaction id, coordinator id (none yet: zeros), default. */
-static void prepare_head(uint8_t head[WAL_PREPARE_HEAD], uint64_t transaction, bool default_commit)
-{
-    memset(head, 0, WAL_PREPARE_HEAD);
-    put_u64(head, transaction);
-    head[WAL_PREPARE_HEAD - 1] = default_commit;
-}
-
-static enum lsmkv_status append_prepare(struct lsmkv_session *session, uint64_t transaction, bool default_commit,
+static enum lsmkv_status append_prepare(struct lsmkv_session *session, const struct lsmkv_prepare *how,
                                         struct lsmkv_error *err)
 {
     struct lsmkv_store *store = session->store;
@@ -154,7 +146,7 @@ static enum lsmkv_status append_prepare(struct lsmkv_session *session, uint64_t 
         status = store_rotate_if_full(store, err);
     if (status)
         goto done;
-    prepare_head(head, transaction, default_commit);
+    prepare_head(head, how);
     record.entries = writes.entries;
     record.entry_bytes = writes.bytes;
     record.entry_room = writes.room;
@@ -175,7 +167,8 @@ done:
     return status;
 }
 
-enum lsmkv_status lsmkv_session_prepare(struct lsmkv_session *session, bool default_commit, struct lsmkv_error *err)
+enum lsmkv_status lsmkv_session_prepare(struct lsmkv_session *session, const struct lsmkv_prepare *how,
+                                        struct lsmkv_error *err)
 {
     uint64_t transaction = 0;
     enum lsmkv_status status = store_check_process(session->store, err);
@@ -185,13 +178,13 @@ enum lsmkv_status lsmkv_session_prepare(struct lsmkv_session *session, bool defa
     if (session->state != LSMKV_SESSION_WRITING)
         return lsmkv_fail(err, LSMKV_MISUSE, "a prepare outside a write transaction");
     if (has_writes(session)) {
-        transaction = new_transaction_id();
-        status = append_prepare(session, transaction, default_commit, err);
+        transaction = how->transaction;
+        status = append_prepare(session, how, err);
         if (status)
             return status;
     }
     session->transaction = transaction;
-    session->default_commit = default_commit;
+    session->default_commit = how->default_commit;
     session->state = LSMKV_SESSION_PREPARED;
     return LSMKV_OK;
 }

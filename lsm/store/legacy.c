@@ -246,9 +246,9 @@ static enum lsmkv_status write_rows(struct migration *migration, struct lsmkv_se
         size += migration->key.size + migration->value.size;
         if (!status && size >= batch_size) {
             size = 0;
-            status = lsmkv_session_commit(session, err);
+            status = lsmkv_session_commit(session, -1, err);
             if (!status)
-                status = lsmkv_session_write(session, -1, err);
+                status = lsmkv_session_write(session, LSMKV_WRITE_EXCLUSIVE, -1, err);
         }
         if (status)
             break;
@@ -268,13 +268,13 @@ static enum lsmkv_status fill_store(struct migration *migration, struct lsmkv_st
     if (!status)
         status = memtable_iter_new(&it, migration->rows, SEQUENCE_MAX, err);
     if (!status)
-        status = lsmkv_session_write(session, -1, err);
+        status = lsmkv_session_write(session, LSMKV_WRITE_EXCLUSIVE, -1, err);
     if (!status)
         status = lsmkv_catalog_create(session, migration->table, migration->definition, &id, err);
     if (!status)
         status = write_rows(migration, session, it, limit < BATCH_SIZE ? limit : BATCH_SIZE, err);
     if (!status)
-        status = lsmkv_session_commit(session, err);
+        status = lsmkv_session_commit(session, -1, err);
     iter_free(it);
     lsmkv_session_close(session);
     if (!status)

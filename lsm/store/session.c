@@ -150,10 +150,11 @@ void session_end(struct lsmkv_session *session)
 
 /* ---- Beginning ---- */
 
-enum lsmkv_status lsmkv_session_read(struct lsmkv_session *session, struct lsmkv_error *err)
+enum lsmkv_status lsmkv_session_read(struct lsmkv_session *session, bool tracked, struct lsmkv_error *err)
 {
     enum lsmkv_status status = store_check_process(session->store, err);
 
+    (void)tracked;
     if (status || session->state != LSMKV_SESSION_IDLE)
         return status;
     session->snapshot = snapshot_take(session);
@@ -204,10 +205,12 @@ static enum lsmkv_status begin_writing(struct lsmkv_session *session, uint64_t w
     return status;
 }
 
-enum lsmkv_status lsmkv_session_write(struct lsmkv_session *session, int64_t wait_ms, struct lsmkv_error *err)
+enum lsmkv_status lsmkv_session_write(struct lsmkv_session *session, enum lsmkv_write_mode mode, int64_t wait_ms,
+                                      struct lsmkv_error *err)
 {
     enum lsmkv_status status = store_check_process(session->store, err);
 
+    (void)mode;
     if (status || session->state == LSMKV_SESSION_WRITING)
         return status;
     if (session->state == LSMKV_SESSION_PREPARED)

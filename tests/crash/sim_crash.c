@@ -84,7 +84,7 @@ static enum lsmkv_status write_transaction(struct db *db, uint64_t seed, unsigne
     char key[16], value[VALUE_MAX + 16];
     size_t which;
     bool delete;
-    enum lsmkv_status status = lsmkv_session_write(db->session, -1, &db->err);
+    enum lsmkv_status status = lsmkv_session_write(db->session, LSMKV_WRITE_EXCLUSIVE, -1, &db->err);
 
     for (unsigned n = 0; !status && planned_write(seed, number, n, &which, &delete); n++) {
         if (delete)
@@ -97,21 +97,21 @@ static enum lsmkv_status write_transaction(struct db *db, uint64_t seed, unsigne
     if (!status)
         status = lsmkv_put(db->session, text("count"), text(value), &db->err);
     if (!status && number % 4 == 0)
-        status = lsmkv_session_prepare(db->session, number % 8 == 0, &db->err);
+        status = session_prepare(db->session, number % 8 == 0, &db->err);
     if (!status)
-        return lsmkv_session_commit(db->session, &db->err);
+        return lsmkv_session_commit(db->session, -1, &db->err);
     return status;
 }
 
 /* Something that is prepared and then taken back: it must never be seen. */
 static void write_and_withdraw(struct db *db)
 {
-    enum lsmkv_status status = lsmkv_session_write(db->session, -1, &db->err);
+    enum lsmkv_status status = lsmkv_session_write(db->session, LSMKV_WRITE_EXCLUSIVE, -1, &db->err);
 
     if (!status)
         status = lsmkv_put(db->session, text("count"), text("withdrawn"), &db->err);
     if (!status)
-        status = lsmkv_session_prepare(db->session, false, &db->err);
+        status = session_prepare(db->session, false, &db->err);
     (void)status; /* the machine may have died in any of them */
     (void)lsmkv_session_rollback(db->session, &db->err);
 }

@@ -50,7 +50,7 @@ static enum lsmkv_status put(struct db *db, struct lsmkv_slice key, struct lsmkv
     db_write(db);
     status = lsmkv_put(db->session, key, value, &db->err);
     if (!status)
-        return lsmkv_session_commit(db->session, &db->err);
+        return lsmkv_session_commit(db->session, -1, &db->err);
     assert_int_equal(lsmkv_session_rollback(db->session, NULL), LSMKV_OK);
     return status;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lsm/os/fs.h"
+#include "support/store_kit.h"
 #include "support/test.h"
 
 #define ROWS       4
@@ -148,7 +149,7 @@ static enum lsmkv_status put_and_take_back(struct workload *w, unsigned transact
 
 static enum lsmkv_status begin(struct workload *w)
 {
-    return note_write(w, lsmkv_session_write(w->session, -1, &w->err));
+    return note_write(w, lsmkv_session_write(w->session, LSMKV_WRITE_EXCLUSIVE, -1, &w->err));
 }
 
 static bool rollback(struct workload *w)
@@ -159,7 +160,7 @@ static bool rollback(struct workload *w)
 /* Ends a transaction whose rows are written; says what is known of it. */
 static enum lsmkv_status end_plain(struct workload *w, enum workload_outcome *outcome)
 {
-    enum lsmkv_status status = note_write(w, lsmkv_session_commit(w->session, &w->err));
+    enum lsmkv_status status = note_write(w, lsmkv_session_commit(w->session, -1, &w->err));
 
     *outcome = status ? WORKLOAD_UNKNOWN : WORKLOAD_COMMITTED;
     return status;
@@ -168,7 +169,7 @@ static enum lsmkv_status end_plain(struct workload *w, enum workload_outcome *ou
 static enum lsmkv_status end_two_phases(struct workload *w, bool commit, bool default_commit,
                                         enum workload_outcome *outcome)
 {
-    enum lsmkv_status status = note_write(w, lsmkv_session_prepare(w->session, default_commit, &w->err));
+    enum lsmkv_status status = note_write(w, session_prepare(w->session, default_commit, &w->err));
 
     *outcome = status ? WORKLOAD_UNKNOWN : WORKLOAD_ABSENT;
     if (!status && commit) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "os/clock.h"
 #include "test.h"
 
 const struct lsmkv_slice unbounded = {NULL, 0};
@@ -146,22 +147,30 @@ void db_end(struct db *db)
 
 void db_write(struct db *db)
 {
-    assert_ok(lsmkv_session_write(db->session, -1, &db->err), &db->err);
+    assert_ok(lsmkv_session_write(db->session, LSMKV_WRITE_EXCLUSIVE, -1, &db->err), &db->err);
+}
+
+enum lsmkv_status session_prepare(struct lsmkv_session *session, bool default_commit, struct lsmkv_error *err)
+{
+    struct lsmkv_prepare how = {.default_commit = default_commit, .wait_ms = -1};
+
+    random_bytes(&how.transaction, sizeof(how.transaction));
+    return lsmkv_session_prepare(session, &how, err);
 }
 
 void db_commit(struct db *db)
 {
-    assert_ok(lsmkv_session_commit(db->session, &db->err), &db->err);
+    assert_ok(lsmkv_session_commit(db->session, -1, &db->err), &db->err);
 }
 
 enum lsmkv_status db_try_put(struct db *db, const char *key, const char *value)
 {
-    enum lsmkv_status status = lsmkv_session_write(db->session, -1, &db->err);
+    enum lsmkv_status status = lsmkv_session_write(db->session, LSMKV_WRITE_EXCLUSIVE, -1, &db->err);
 
     if (!status)
         status = lsmkv_put(db->session, text(key), text(value), &db->err);
     if (!status)
-        return lsmkv_session_commit(db->session, &db->err);
+        return lsmkv_session_commit(db->session, -1, &db->err);
     (void)lsmkv_session_rollback(db->session, NULL);
     return status;
 }
@@ -181,14 +190,14 @@ void db_delete(struct db *db, const char *key)
 enum lsmkv_status db_try_fill(struct db *db, const char *prefix, unsigned from, unsigned to, const char *value)
 {
     char key[64];
-    enum lsmkv_status status = lsmkv_session_write(db->session, -1, &db->err);
+    enum lsmkv_status status = lsmkv_session_write(db->session, LSMKV_WRITE_EXCLUSIVE, -1, &db->err);
 
     for (unsigned i = from; !status && i < to; i++) {
         snprintf(key, sizeof(key), "%s%06u", prefix, i);
         status = lsmkv_put(db->session, text(key), text(value), &db->err);
     }
     if (!status)
-        return lsmkv_session_commit(db->session, &db->err);
+        return lsmkv_session_commit(db->session, -1, &db->err);
     (void)lsmkv_session_rollback(db->session, NULL);
     return status;
 }

@@ -56,6 +56,8 @@ void db_fill(struct db *db, const char *prefix, unsigned from, unsigned to, cons
 enum lsmkv_status db_try_fill(struct db *db, const char *prefix, unsigned from, unsigned to, const char *value);
 
 void db_write(struct db *db); /* begins a write transaction */
+/* The first phase under a random transaction id, without a coordinator. */
+enum lsmkv_status session_prepare(struct lsmkv_session *session, bool default_commit, struct lsmkv_error *err);
 void db_commit(struct db *db);
 
 /* What a session reads: `value` NULL = nothing there. */

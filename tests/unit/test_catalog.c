@@ -259,7 +259,7 @@ static void rolled_back_drop_keeps_the_rows(void **state)
     make_two_tables(&f.db);
     db_write(&f.db);
     assert_ok(lsmkv_catalog_drop(f.db.session, "goes", &f.err), &f.err);
-    assert_ok(lsmkv_session_prepare(f.db.session, false, &f.err), &f.err);
+    assert_ok(session_prepare(f.db.session, false, &f.err), &f.err);
     assert_ok(lsmkv_session_rollback(f.db.session, &f.err), &f.err);
     db_compact(&f.db);
     assert_int_equal(db_count(&f.db, ""), 110 + 3);
@@ -278,7 +278,7 @@ static void reader_of_a_dropped_table_goes_on(void **state)
     set_up(&f);
     make_two_tables(&f.db);
     assert_ok(lsmkv_session_open(&reader, f.db.store, &f.err), &f.err);
-    assert_ok(lsmkv_session_read(reader, &f.err), &f.err);
+    assert_ok(lsmkv_session_read(reader, false, &f.err), &f.err);
     drop(&f.db, "goes");
     db_compact(&f.db);
     table_key(bytes, 1, 50, &key);

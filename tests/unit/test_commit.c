@@ -83,9 +83,9 @@ static void *commit_one(void *argument)
     struct lsmkv_error err;
 
     assert_ok(lsmkv_session_open(&session, committer->store, &err), &err);
-    assert_ok(lsmkv_session_write(session, 60000, &err), &err);
+    assert_ok(lsmkv_session_write(session, LSMKV_WRITE_EXCLUSIVE, 60000, &err), &err);
     assert_ok(lsmkv_put(session, text(committer->key), text("1"), &err), &err);
-    committer->status = lsmkv_session_commit(session, &err);
+    committer->status = lsmkv_session_commit(session, -1, &err);
     lsmkv_session_close(session);
     return NULL;
 }
@@ -104,7 +104,7 @@ static void wait_applied(struct fixture *f, uint64_t count)
         struct lsmkv_session *session;
 
         assert_ok(lsmkv_session_open(&session, f->db.store, &f->err), &f->err);
-        assert_ok(lsmkv_session_write(session, 60000, &f->err), &f->err);
+        assert_ok(lsmkv_session_write(session, LSMKV_WRITE_EXCLUSIVE, 60000, &f->err), &f->err);
         lsmkv_session_close(session);
     }
 }
@@ -487,7 +487,7 @@ static void failed_allocation_in_a_commit_is_all_or_nothing(void **state)
             assert_ok(lsmkv_put(f.db.session, text(key), text("0123456789012345678901234567890"), &f.err), &f.err);
         }
         lsm_alloc_fail_at(n, false);
-        status = lsmkv_session_commit(f.db.session, &f.err);
+        status = lsmkv_session_commit(f.db.session, -1, &f.err);
         made = lsm_alloc_count() > made ? lsm_alloc_count() : made;
         lsm_alloc_fail_at(0, false);
         if (made > 60)
@@ -525,7 +525,7 @@ static void second_phase_needs_neither_memory_nor_space(void **state)
             memset(value, 'v', i % (sizeof(value) - 1));
             db_write(&f.db);
             assert_ok(lsmkv_put(f.db.session, text(key), text(value), &f.err), &f.err);
-            assert_ok(lsmkv_session_prepare(f.db.session, true, &f.err), &f.err);
+            assert_ok(session_prepare(f.db.session, true, &f.err), &f.err);
             break_fs(&f, FAULT_BIT(FAULT_ALLOCATE), ".wal", LSMKV_FULL, true, FAULT_NOTHING);
             lsm_alloc_fail_at(1, true);
             if (commit)

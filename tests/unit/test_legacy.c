@@ -343,9 +343,9 @@ static void new_store_may_be_written(void **state)
         assert_ok(lsmkv_session_open(&session, store, &err), &err);
         assert_ok(lsmkv_get(session, slice_of("\0\0\0\2new", 7), NULL, &found, &err), &err);
         assert_int_equal(found, round);
-        assert_ok(lsmkv_session_write(session, -1, &err), &err);
+        assert_ok(lsmkv_session_write(session, LSMKV_WRITE_EXCLUSIVE, -1, &err), &err);
         assert_ok(lsmkv_put(session, slice_of("\0\0\0\2new", 7), slice_of("x", 1), &err), &err);
-        assert_ok(lsmkv_session_commit(session, &err), &err);
+        assert_ok(lsmkv_session_commit(session, -1, &err), &err);
         lsmkv_session_close(session);
         assert_ok(lsmkv_store_close(store, &err), &err);
     }

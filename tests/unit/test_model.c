@@ -232,9 +232,9 @@ static void end_transaction(struct run *run, const struct model *model)
     bool commit = pick(run, 5) > 0;
 
     if (pick(run, 3) == 0)
-        assert_ok(lsmkv_session_prepare(session, pick(run, 2), &run->err), &run->err);
+        assert_ok(session_prepare(session, pick(run, 2), &run->err), &run->err);
     if (commit)
-        assert_ok(lsmkv_session_commit(session, &run->err), &run->err);
+        assert_ok(lsmkv_session_commit(session, -1, &run->err), &run->err);
     else
         assert_ok(lsmkv_session_rollback(session, &run->err), &run->err);
     if (commit)
@@ -281,7 +281,7 @@ static void snapshot(struct run *run)
         return;
     }
     assert_ok(lsmkv_session_open(&held->session, run->db.store, &run->err), &run->err);
-    assert_ok(lsmkv_session_read(held->session, &run->err), &run->err);
+    assert_ok(lsmkv_session_read(held->session, false, &run->err), &run->err);
     assert_ok(lsmkv_cursor_open(&held->cursor, held->session, unbounded, unbounded, &run->err), &run->err);
     held->model = run->committed;
 }

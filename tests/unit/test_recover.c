@@ -179,7 +179,7 @@ static void transaction_of_many_frames_is_whole_or_absent(void **state)
     put(&f, "a", value);
     put(&f, "b", "2");
     sim_fs_stop_at(f.disk, 3); /* dies between its frames */
-    assert_int_not_equal(lsmkv_session_commit(f.db.session, &f.err), LSMKV_OK);
+    assert_int_not_equal(lsmkv_session_commit(f.db.session, -1, &f.err), LSMKV_OK);
     crash(&f, SIM_KEEP_ALL);
     db_open(&f.db);
     db_expect(&f.db, "b", "1");
@@ -201,7 +201,7 @@ static void recovery_may_crash_at_every_call_and_in_every_way(void **state)
     db_fill(&f.db, "l", 0, 100, "x");
     db_write(&f.db);
     put(&f, "prepared", "1");
-    assert_ok(lsmkv_session_prepare(f.db.session, true, &f.err), &f.err);
+    assert_ok(session_prepare(f.db.session, true, &f.err), &f.err);
     crash(&f, SIM_KEEP_ALL);
     crashed = f.disk;
     for (uint64_t n = 1; died; n++) {
@@ -352,7 +352,7 @@ static void prepare_without_outcome_is_settled_by_its_default(void **state)
         db_write(&f.db);
         put(&f, "a", "2");
         put(&f, "b", "2");
-        assert_ok(lsmkv_session_prepare(f.db.session, by_default, &f.err), &f.err);
+        assert_ok(session_prepare(f.db.session, by_default, &f.err), &f.err);
         crash(&f, SIM_DROP_UNSYNCED);
         for (int round = 0; round < 2; round++) {
             db_open(&f.db);
@@ -373,11 +373,11 @@ static void outcome_and_abort_survive_a_power_cut(void **state)
         set_up(&f, LSMKV_SYNC_FULL);
         db_write(&f.db);
         put(&f, "kept", "1");
-        assert_ok(lsmkv_session_prepare(f.db.session, by_default, &f.err), &f.err);
+        assert_ok(session_prepare(f.db.session, by_default, &f.err), &f.err);
         assert_ok(lsmkv_session_commit_prepared(f.db.session, &f.err), &f.err);
         db_write(&f.db);
         put(&f, "gone", "1");
-        assert_ok(lsmkv_session_prepare(f.db.session, by_default, &f.err), &f.err);
+        assert_ok(session_prepare(f.db.session, by_default, &f.err), &f.err);
         assert_ok(lsmkv_session_rollback(f.db.session, &f.err), &f.err);
         crash(&f, SIM_DROP_UNSYNCED);
         db_open(&f.db);
@@ -396,8 +396,8 @@ static void withdrawn_prepare_is_not_committed_by_recovery(void **state)
     set_up(&f, LSMKV_SYNC_FULL);
     db_write(&f.db);
     put(&f, "a", "1");
-    assert_ok(lsmkv_session_prepare(f.db.session, true, &f.err), &f.err);
-    assert_ok(lsmkv_session_write(f.db.session, -1, &f.err), &f.err);
+    assert_ok(session_prepare(f.db.session, true, &f.err), &f.err);
+    assert_ok(lsmkv_session_write(f.db.session, LSMKV_WRITE_EXCLUSIVE, -1, &f.err), &f.err);
     put(&f, "b", "1");
     crash(&f, SIM_DROP_UNSYNCED);
     db_open(&f.db);
@@ -416,7 +416,7 @@ static void outcome_in_a_later_segment_finds_its_prepare(void **state)
     db_fill(&f.db, "k", 0, 700, "0123456789012345678901234567890123456789");
     db_write(&f.db);
     put(&f, "a", "1");
-    assert_ok(lsmkv_session_prepare(f.db.session, false, &f.err), &f.err);
+    assert_ok(session_prepare(f.db.session, false, &f.err), &f.err);
     assert_true(lsmkv_wait_idle(f.db.store, 60000)); /* older memtables are flushed, their segments deleted */
     assert_ok(lsmkv_session_commit_prepared(f.db.session, &f.err), &f.err);
     crash(&f, SIM_DROP_UNSYNCED);

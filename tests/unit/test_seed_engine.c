@@ -83,18 +83,18 @@ static void put_one(struct lsmkv_session *session, const char *key, const char *
 {
     struct lsmkv_error err;
 
-    assert_ok(lsmkv_session_write(session, 60000, &err), &err);
+    assert_ok(lsmkv_session_write(session, LSMKV_WRITE_EXCLUSIVE, 60000, &err), &err);
     assert_ok(lsmkv_put(session, text(key), text(value), &err), &err);
-    assert_ok(lsmkv_session_commit(session, &err), &err);
+    assert_ok(lsmkv_session_commit(session, -1, &err), &err);
 }
 
 static void delete_one(struct lsmkv_session *session, const char *key)
 {
     struct lsmkv_error err;
 
-    assert_ok(lsmkv_session_write(session, 60000, &err), &err);
+    assert_ok(lsmkv_session_write(session, LSMKV_WRITE_EXCLUSIVE, 60000, &err), &err);
     assert_ok(lsmkv_delete(session, text(key), &err), &err);
-    assert_ok(lsmkv_session_commit(session, &err), &err);
+    assert_ok(lsmkv_session_commit(session, -1, &err), &err);
 }
 
 static void write_own_key(struct worker *worker, struct lsmkv_session *session, unsigned round)
@@ -197,21 +197,21 @@ static void mix(struct worker *worker, struct lsmkv_session *session, unsigned r
         struct lsmkv_buf left = LSMKV_BUF_INIT, right = LSMKV_BUF_INIT;
         bool found;
 
-        assert_ok(lsmkv_session_read(session, &err), &err);
+        assert_ok(lsmkv_session_read(session, false, &err), &err);
         assert_ok(lsmkv_get(session, text("left"), &left, &found, &err), &err);
         assert_ok(lsmkv_get(session, text("right"), &right, &found, &err), &err);
         assert_int_equal(left.size, right.size);
         assert_memory_equal(left.data, right.data, left.size);
         lsmkv_buf_release(&left);
         lsmkv_buf_release(&right);
-        assert_ok(lsmkv_session_commit(session, &err), &err);
+        assert_ok(lsmkv_session_commit(session, -1, &err), &err);
         break;
     }
     default:
-        assert_ok(lsmkv_session_write(session, 60000, &err), &err);
+        assert_ok(lsmkv_session_write(session, LSMKV_WRITE_EXCLUSIVE, 60000, &err), &err);
         assert_ok(lsmkv_put(session, text("left"), text(key), &err), &err);
         assert_ok(lsmkv_put(session, text("right"), text(key), &err), &err);
-        assert_ok(lsmkv_session_commit(session, &err), &err);
+        assert_ok(lsmkv_session_commit(session, -1, &err), &err);
         if (round % 25 == 0)
             assert_ok(lsmkv_flush(worker->db->store, &err), &err);
     }
@@ -377,7 +377,7 @@ static void nonblocking_compaction_snapshot_is_unaffected(void **state)
     set_up(&f);
     begin_compaction(&f.db, "compaction:built");
     assert_ok(lsmkv_session_open(&reader, f.db.store, &f.err), &f.err);
-    assert_ok(lsmkv_session_read(reader, &f.err), &f.err);
+    assert_ok(lsmkv_session_read(reader, false, &f.err), &f.err);
     db_put(&f.db, "k000000", "newest");
     db_delete(&f.db, "k000120");
     end_compaction(&f.db, "compaction:built");

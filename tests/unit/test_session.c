@@ -83,13 +83,13 @@ static void reader_keeps_its_snapshot_through_flush_and_compaction(void **state)
     (void)state;
     set_up(&f);
     db_fill(&f.db, "k", 0, 500, "old");
-    assert_ok(lsmkv_session_read(f.other, &f.err), &f.err);
+    assert_ok(lsmkv_session_read(f.other, false, &f.err), &f.err);
     db_fill(&f.db, "k", 0, 500, "new");
     db_put(&f.db, "later", "x");
     db_compact(&f.db);
     session_expect(f.other, "k000123", "old");
     session_expect(f.other, "later", NULL);
-    assert_ok(lsmkv_session_commit(f.other, &f.err), &f.err);
+    assert_ok(lsmkv_session_commit(f.other, -1, &f.err), &f.err);
     session_expect(f.other, "k000123", "new");
     session_expect(f.other, "later", "x");
     tear_down(&f);
@@ -102,16 +102,16 @@ static void stale_reader_may_not_write(void **state)
     (void)state;
     set_up(&f);
     db_put(&f.db, "balance", "100");
-    assert_ok(lsmkv_session_read(f.other, &f.err), &f.err);
+    assert_ok(lsmkv_session_read(f.other, false, &f.err), &f.err);
     session_expect(f.other, "balance", "100");
     db_put(&f.db, "balance", "50");
-    assert_status(lsmkv_session_write(f.other, -1, &f.err), LSMKV_BUSY_SNAPSHOT, &f.err);
+    assert_status(lsmkv_session_write(f.other, LSMKV_WRITE_EXCLUSIVE, -1, &f.err), LSMKV_BUSY_SNAPSHOT, &f.err);
     assert_int_equal(lsmkv_session_state(f.other), LSMKV_SESSION_READING);
     assert_int_equal(db_stat(&f.db, "conflicts"), 1);
     session_expect(f.other, "balance", "100"); /* it goes on reading */
     db_put(&f.db, "balance", "40");            /* and does not hold the turn */
     assert_ok(lsmkv_session_rollback(f.other, &f.err), &f.err);
-    assert_ok(lsmkv_session_write(f.other, -1, &f.err), &f.err);
+    assert_ok(lsmkv_session_write(f.other, LSMKV_WRITE_EXCLUSIVE, -1, &f.err), &f.err);
     session_expect(f.other, "balance", "40");
     tear_down(&f);
 }
@@ -124,12 +124,12 @@ static void fresh_reader_may_write(void **state)
     set_up(&f);
     db_put(&f.db, "a", "1");
     db_flush(&f.db); /* another super-version is no other state */
-    assert_ok(lsmkv_session_read(f.other, &f.err), &f.err);
+    assert_ok(lsmkv_session_read(f.other, false, &f.err), &f.err);
     session_expect(f.other, "a", "1");
     db_flush(&f.db);
-    assert_ok(lsmkv_session_write(f.other, -1, &f.err), &f.err);
+    assert_ok(lsmkv_session_write(f.other, LSMKV_WRITE_EXCLUSIVE, -1, &f.err), &f.err);
     put(&f, f.other, "a", "2");
-    assert_ok(lsmkv_session_commit(f.other, &f.err), &f.err);
+    assert_ok(lsmkv_session_commit(f.other, -1, &f.err), &f.err);
     db_expect(&f.db, "a", "2");
     tear_down(&f);
 }
@@ -143,12 +143,13 @@ static void second_writer_waits_and_then_is_refused(void **state)
     (void)state;
     set_up(&f);
     db_write(&f.db);
-    assert_fails(lsmkv_session_write(f.other, 0, &f.err), LSMKV_BUSY, &f.err, "another transaction");
+    assert_fails(lsmkv_session_write(f.other, LSMKV_WRITE_EXCLUSIVE, 0, &f.err), LSMKV_BUSY, &f.err,
+                 "another transaction");
     assert_int_equal(lsmkv_session_state(f.other), LSMKV_SESSION_IDLE);
-    assert_status(lsmkv_session_write(f.other, 20, &f.err), LSMKV_BUSY, &f.err);
+    assert_status(lsmkv_session_write(f.other, LSMKV_WRITE_EXCLUSIVE, 20, &f.err), LSMKV_BUSY, &f.err);
     assert_int_equal(db_stat(&f.db, "turn_waits"), 1);
     db_commit(&f.db);
-    assert_ok(lsmkv_session_write(f.other, 0, &f.err), &f.err);
+    assert_ok(lsmkv_session_write(f.other, LSMKV_WRITE_EXCLUSIVE, 0, &f.err), &f.err);
     tear_down(&f); /* closes a session that writes */
 }
 
@@ -157,10 +158,10 @@ static void *wait_and_write(void *argument)
     struct fixture *f = argument;
     struct lsmkv_error err;
 
-    assert_ok(lsmkv_session_write(f->other, 60000, &err), &err);
+    assert_ok(lsmkv_session_write(f->other, LSMKV_WRITE_EXCLUSIVE, 60000, &err), &err);
     session_expect(f->other, "a", "1"); /* the state that the first one left */
     assert_ok(lsmkv_put(f->other, text("a"), text("2"), &err), &err);
-    assert_ok(lsmkv_session_commit(f->other, &err), &err);
+    assert_ok(lsmkv_session_commit(f->other, -1, &err), &err);
     return NULL;
 }
 
@@ -280,9 +281,9 @@ static void writing_outside_a_write_transaction_is_refused(void **state)
     (void)state;
     set_up(&f);
     assert_status(lsmkv_put(f.db.session, text("a"), text("1"), &f.err), LSMKV_MISUSE, &f.err);
-    assert_ok(lsmkv_session_read(f.db.session, &f.err), &f.err);
+    assert_ok(lsmkv_session_read(f.db.session, false, &f.err), &f.err);
     assert_status(lsmkv_delete(f.db.session, text("a"), &f.err), LSMKV_MISUSE, &f.err);
-    assert_status(lsmkv_session_prepare(f.db.session, false, &f.err), LSMKV_MISUSE, &f.err);
+    assert_status(session_prepare(f.db.session, false, &f.err), LSMKV_MISUSE, &f.err);
     assert_status(lsmkv_session_commit_prepared(f.db.session, &f.err), LSMKV_MISUSE, &f.err);
     tear_down(&f);
 }
@@ -419,12 +420,12 @@ static void prepared_writes_are_invisible_until_the_outcome(void **state)
     set_up(&f);
     db_write(&f.db);
     put(&f, f.db.session, "a", "1");
-    assert_ok(lsmkv_session_prepare(f.db.session, false, &f.err), &f.err);
-    assert_ok(lsmkv_session_prepare(f.db.session, false, &f.err), &f.err); /* a no-op */
+    assert_ok(session_prepare(f.db.session, false, &f.err), &f.err);
+    assert_ok(session_prepare(f.db.session, false, &f.err), &f.err); /* a no-op */
     assert_int_equal(lsmkv_session_state(f.db.session), LSMKV_SESSION_PREPARED);
     session_expect(f.other, "a", NULL);
     db_expect(&f.db, "a", "1");
-    assert_status(lsmkv_session_write(f.other, 0, &f.err), LSMKV_BUSY, &f.err);
+    assert_status(lsmkv_session_write(f.other, LSMKV_WRITE_EXCLUSIVE, 0, &f.err), LSMKV_BUSY, &f.err);
     assert_ok(lsmkv_session_commit_prepared(f.db.session, &f.err), &f.err);
     session_expect(f.other, "a", "1");
     assert_int_equal(db_stat(&f.db, "commits"), 1);
@@ -441,7 +442,7 @@ static void rolled_back_prepare_leaves_nothing(void **state)
     set_up(&f);
     db_write(&f.db);
     put(&f, f.db.session, "a", "1");
-    assert_ok(lsmkv_session_prepare(f.db.session, true, &f.err), &f.err);
+    assert_ok(session_prepare(f.db.session, true, &f.err), &f.err);
     assert_ok(lsmkv_session_rollback(f.db.session, &f.err), &f.err);
     db_expect(&f.db, "a", NULL);
     db_put(&f.db, "b", "1");
@@ -472,7 +473,7 @@ static void rolled_back_prepares_do_not_fill_the_log(void **state)
     for (unsigned i = 0; i < 100; i++) {
         db_write(&f.db);
         put(&f, f.db.session, "a", value);
-        assert_ok(lsmkv_session_prepare(f.db.session, false, &f.err), &f.err);
+        assert_ok(session_prepare(f.db.session, false, &f.err), &f.err);
         assert_ok(lsmkv_session_rollback(f.db.session, &f.err), &f.err);
     }
     db_put(&f.db, "b", "1");
@@ -495,12 +496,12 @@ static void prepare_can_be_withdrawn_extended_and_committed_once(void **state)
     set_up(&f);
     db_write(&f.db);
     put(&f, f.db.session, "a", "1");
-    assert_ok(lsmkv_session_prepare(f.db.session, true, &f.err), &f.err);
-    assert_ok(lsmkv_session_write(f.db.session, -1, &f.err), &f.err);
+    assert_ok(session_prepare(f.db.session, true, &f.err), &f.err);
+    assert_ok(lsmkv_session_write(f.db.session, LSMKV_WRITE_EXCLUSIVE, -1, &f.err), &f.err);
     assert_int_equal(lsmkv_session_state(f.db.session), LSMKV_SESSION_WRITING);
     put(&f, f.db.session, "b", "2");
-    assert_ok(lsmkv_session_prepare(f.db.session, true, &f.err), &f.err);
-    assert_ok(lsmkv_session_commit(f.db.session, &f.err), &f.err);
+    assert_ok(session_prepare(f.db.session, true, &f.err), &f.err);
+    assert_ok(lsmkv_session_commit(f.db.session, -1, &f.err), &f.err);
     assert_int_equal(db_stat(&f.db, "commits"), 1);
     assert_int_equal(db_stat(&f.db, "sequence_applied"), 1);
     db_expect(&f.db, "a", "1");
@@ -518,7 +519,7 @@ static void prepare_without_writes_needs_no_record(void **state)
     (void)state;
     set_up(&f);
     db_write(&f.db);
-    assert_ok(lsmkv_session_prepare(f.db.session, false, &f.err), &f.err);
+    assert_ok(session_prepare(f.db.session, false, &f.err), &f.err);
     assert_ok(lsmkv_session_commit_prepared(f.db.session, &f.err), &f.err);
     assert_int_equal(db_stat(&f.db, "wal_bytes"), 0);
     db_put(&f.db, "a", "1"); /* the turn is free */
@@ -535,7 +536,7 @@ static void outcome_keeps_the_segment_of_its_prepare(void **state)
     db_fill(&f.db, "fill", 0, 300, "0123456789012345678901234567890123456789012345678901234567890123456789");
     db_write(&f.db);
     put(&f, f.db.session, "a", "1");
-    assert_ok(lsmkv_session_prepare(f.db.session, false, &f.err), &f.err);
+    assert_ok(session_prepare(f.db.session, false, &f.err), &f.err);
     assert_ok(lsmkv_session_commit_prepared(f.db.session, &f.err), &f.err);
     db_flush(&f.db);
     db_put(&f.db, "b", "1");
@@ -575,7 +576,7 @@ static void child_after_fork_gets_a_clear_error(void **state)
 
         good &= lsmkv_get(f.db.session, text("a"), NULL, &found, &err) == LSMKV_MISUSE;
         good &= strstr(err.message, "fork") != NULL;
-        good &= lsmkv_session_write(f.db.session, 0, &err) == LSMKV_MISUSE;
+        good &= lsmkv_session_write(f.db.session, LSMKV_WRITE_EXCLUSIVE, 0, &err) == LSMKV_MISUSE;
         good &= lsmkv_flush(f.db.store, &err) == LSMKV_MISUSE;
         lsmkv_session_close(f.db.session);
         good &= lsmkv_store_close(f.db.store, &err) == LSMKV_MISUSE;
