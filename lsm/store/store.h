@@ -11,7 +11,7 @@
 #include "store/group_sync.h"
 #include "store/log.h"
 #include "store/turn.h"
-#include "txn/batch.h"
+#include "store/writes.h"
 
 #define STORE_OPEN_TABLES 500 /* readers of SSTables open at a time: well below the usual 1024 descriptors */
 
@@ -46,15 +46,6 @@ struct lsmkv_store {
 struct snapshot {
     struct super_version *super_version;
     uint64_t sequence;
-};
-
-/* What a commit needs to know of a batch before it takes the log lock. */
-struct writes {
-    struct iter *entries; /* the newest write of each key; NULL = none of this is filled */
-    uint64_t bytes;       /* in a record */
-    uint64_t room;        /* in a memtable, at most */
-    uint64_t count;
-    struct lsmkv_buf dropped; /* ids (uint32_t) of the tables that they drop */
 };
 
 /* What one session counted; written by its thread alone, so that reads write no shared line, and added up by statistics. */
@@ -143,7 +134,13 @@ void session_give_turn(struct lsmkv_session *session);
 
 /* ---- commit.c ---- */
 
-void writes_release(struct writes *writes);
+bool session_has_writes(const struct lsmkv_session *session);
+
+/* A committed transaction: counts it and, if it dropped tables, lets compaction know. `end`: of its record. */
+LSMKV_MUST_CHECK enum lsmkv_status store_committed(struct lsmkv_store *store, const struct writes *writes,
+                                                   struct log_position end, struct lsmkv_error *err);
+
+/* ---- two_phase.c ---- */
 
 /* From PREPARED back to WRITING: aborts the prepare in the log. On failure the session is as it was. */
 LSMKV_MUST_CHECK enum lsmkv_status session_withdraw(struct lsmkv_session *session, struct lsmkv_error *err);
