@@ -44,15 +44,19 @@ static uint8_t *fit(uint8_t *at, const uint8_t *end, size_t size, size_t alignme
     return at + skip;
 }
 
+static void link_chunk(struct arena *arena, struct arena_chunk *chunk, size_t size)
+{
+    chunk->next = arena->chunks;
+    arena->chunks = chunk;
+    arena->total += size;
+}
+
 static struct arena_chunk *add_chunk(struct arena *arena, size_t size)
 {
     struct arena_chunk *chunk = lsm_alloc(size);
 
-    if (!chunk)
-        return NULL;
-    chunk->next = arena->chunks;
-    arena->chunks = chunk;
-    arena->total += size;
+    if (chunk)
+        link_chunk(arena, chunk, size);
     return chunk;
 }
 
@@ -93,6 +97,30 @@ bool arena_reserve(struct arena *arena, size_t size)
     if (fit(arena->at, arena->end, size, 8))
         return true;
     return begin_chunk(arena, bytes > arena->chunk_size ? bytes : arena->chunk_size);
+}
+
+bool arena_spare_new(struct arena_spare *spare, size_t size)
+{
+    if (__builtin_add_overflow(size, sizeof(struct arena_chunk) + 8, &spare->chunk_size))
+        return false;
+    spare->chunk = lsm_alloc(spare->chunk_size);
+    return spare->chunk != NULL;
+}
+
+void arena_spare_release(struct arena_spare *spare)
+{
+    lsm_free(spare->chunk);
+    spare->chunk = NULL;
+}
+
+void arena_take(struct arena *arena, struct arena_spare *spare)
+{
+    if (!spare->chunk)
+        return;
+    link_chunk(arena, spare->chunk, spare->chunk_size);
+    arena->at = (uint8_t *)(spare->chunk + 1);
+    arena->end = (uint8_t *)spare->chunk + spare->chunk_size;
+    spare->chunk = NULL;
 }
 
 void *arena_alloc(struct arena *arena, size_t size, size_t alignment)

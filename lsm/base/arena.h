@@ -29,4 +29,15 @@ void *arena_alloc(struct arena *arena, size_t size, size_t alignment); /* NULL o
  */
 bool arena_reserve(struct arena *arena, size_t size);
 
+/* Memory for an arena that is not known yet; starts as zeros. */
+struct arena_spare {
+    struct arena_chunk *chunk; /* NULL = none */
+    size_t chunk_size;         /* bytes */
+};
+/* Room for `size` bytes as arena_reserve() counts them. False, with nothing in it, if there is no memory. */
+bool arena_spare_new(struct arena_spare *spare, size_t size);
+void arena_spare_release(struct arena_spare *spare);
+/* The next allocations take from the spare, which is empty then: what arena_reserve() promises, without fail. */
+void arena_take(struct arena *arena, struct arena_spare *spare);
+
 #endif

@@ -293,6 +293,19 @@ enum lsmkv_status memtable_reserve(struct memtable *memtable, uint64_t bytes, st
     return LSMKV_OK;
 }
 
+enum lsmkv_status memtable_spare_new(struct arena_spare *spare, uint64_t bytes, struct lsmkv_error *err)
+{
+    if (!arena_spare_new(spare, bytes < RESERVE_MAX ? (size_t)bytes : RESERVE_MAX))
+        return lsmkv_fail_nomem(err);
+    return LSMKV_OK;
+}
+
+void memtable_take(struct memtable *memtable, struct arena_spare *spare)
+{
+    arena_take(&memtable->arena, spare);
+    atomic_store_explicit(&memtable->bytes, memtable->arena.total, memory_order_relaxed);
+}
+
 bool memtable_get(const struct memtable *memtable, struct lsmkv_slice key, uint64_t sequence, struct entry *entry)
 {
     struct node_key target;

@@ -11,6 +11,7 @@
 #ifndef LSM_MEMTABLE_MEMTABLE_H
 #define LSM_MEMTABLE_MEMTABLE_H
 
+#include "base/arena.h"
 #include "base/iter.h"
 
 struct memtable;
@@ -30,6 +31,13 @@ LSMKV_MUST_CHECK enum lsmkv_status memtable_add(struct memtable *memtable, const
  */
 LSMKV_MUST_CHECK enum lsmkv_status memtable_reserve(struct memtable *memtable, uint64_t bytes, struct lsmkv_error *err);
 uint64_t memtable_room(const struct entry *entry); /* bytes that the entry takes at most */
+
+/*
+ * The same ahead of time, for whichever table will be the one: memtable_take() cannot fail, and leaves the spare empty.
+ */
+LSMKV_MUST_CHECK enum lsmkv_status memtable_spare_new(struct arena_spare *spare, uint64_t bytes,
+                                                      struct lsmkv_error *err);
+void memtable_take(struct memtable *memtable, struct arena_spare *spare);
 
 /* The newest version of `key` with sequence <= `sequence`, tombstones included; false if there is none. */
 bool memtable_get(const struct memtable *memtable, struct lsmkv_slice key, uint64_t sequence, struct entry *entry);

@@ -34,6 +34,7 @@ enum lock_rank {
     RANK_MANIFEST = 40,      /* one manifest commit at a time; held across its I/O, by background jobs only */
     RANK_SYNC = 50,          /* WAL sync state: who leads, durable offset */
     RANK_LOG = 60,           /* assign sequence, append, apply, publish */
+    RANK_PREPARED = 65,      /* the list of undecided transactions */
     RANK_SUPER_VERSION = 70, /* swap of the current super-version, sweep of reader slots, list of files to delete */
     RANK_TABLE_CACHE = 80,   /* opening and evicting SSTables */
     RANK_BLOCK_CACHE = 90,   /* one shard of the block cache */

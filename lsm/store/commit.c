@@ -83,8 +83,7 @@ enum lsmkv_status lsmkv_session_rollback(struct lsmkv_session *session, struct l
     if (session_has_writes(session))
         counter_add(&session->store->counters, rollbacks, 1);
     if (session->state == LSMKV_SESSION_PREPARED)
-        status = session_withdraw(session, err);
-    session_end(
-        session); /* after a failure, which is the log's, nothing can follow the prepare, and recovery decides */
+        status = session_abort(session, err);
+    session_end(session);
     return status;
 }

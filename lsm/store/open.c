@@ -25,6 +25,7 @@ static struct lsmkv_store *allocate(void)
     turn_init(&store->turn);
     log_init(&store->log);
     group_sync_init(&store->sync);
+    prepared_list_init(&store->prepared);
     dropped_init(&store->dropped);
     mutex_init(&store->sessions_lock, "sessions", RANK_STORE);
     store->process = process_generation();
@@ -50,6 +51,7 @@ static void release(struct lsmkv_store *store)
         os_fs_unlock(store->fs, store->lock);
     mutex_release(&store->sessions_lock);
     dropped_release(&store->dropped);
+    prepared_list_release(&store->prepared);
     group_sync_release(&store->sync);
     turn_release(&store->turn);
     if (store->memory_fs)

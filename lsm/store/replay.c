@@ -11,8 +11,8 @@
 #include "manifest/manifest.h"
 
 /* A PREPARE without an outcome so far. */
-struct prepared {
-    struct prepared *next;
+struct replayed {
+    struct replayed *next;
     uint64_t transaction;
     uint64_t segment;
     uint64_t offset; /* of its record, for messages */
@@ -20,7 +20,7 @@ struct prepared {
     struct lsmkv_buf entries;
 };
 
-static void prepared_free(struct prepared *prepared)
+static void replayed_free(struct replayed *prepared)
 {
     if (!prepared)
         return;
@@ -31,9 +31,9 @@ static void prepared_free(struct prepared *prepared)
 void replay_release(struct replay *replay)
 {
     while (replay->prepared) {
-        struct prepared *next = replay->prepared->next;
+        struct replayed *next = replay->prepared->next;
 
-        prepared_free(replay->prepared);
+        replayed_free(replay->prepared);
         replay->prepared = next;
     }
 }
@@ -102,19 +102,19 @@ static enum lsmkv_status replay_commit(struct replay *replay, const struct wal_r
 /* ---- Prepared transactions ---- */
 
 /* The link that holds the one with this id; the last link (NULL in it) if there is none. */
-static struct prepared **find(struct replay *replay, uint64_t transaction)
+static struct replayed **find(struct replay *replay, uint64_t transaction)
 {
-    struct prepared **link = &replay->prepared;
+    struct replayed **link = &replay->prepared;
 
     while (*link && (*link)->transaction != transaction)
         link = &(*link)->next;
     return link;
 }
 
-static struct prepared *take(struct replay *replay, uint64_t transaction)
+static struct replayed *take(struct replay *replay, uint64_t transaction)
 {
-    struct prepared **link = find(replay, transaction);
-    struct prepared *prepared = *link;
+    struct replayed **link = find(replay, transaction);
+    struct replayed *prepared = *link;
 
     if (prepared)
         *link = prepared->next;
@@ -139,8 +139,8 @@ static bool parse_prepare(const struct wal_record *record, uint64_t *transaction
 
 static enum lsmkv_status replay_prepare(struct replay *replay, const struct wal_record *record, struct lsmkv_error *err)
 {
-    struct prepared *prepared;
-    struct prepared **link;
+    struct replayed *prepared;
+    struct replayed **link;
     struct lsmkv_slice entries;
     uint64_t transaction;
     bool default_commit;
@@ -160,7 +160,7 @@ static enum lsmkv_status replay_prepare(struct replay *replay, const struct wal_
     prepared->default_commit = default_commit;
     status = buf_append(&prepared->entries, entries.data, entries.size, err);
     if (status)
-        prepared_free(prepared);
+        replayed_free(prepared);
     else
         *link = prepared;
     return status;
@@ -169,7 +169,7 @@ static enum lsmkv_status replay_prepare(struct replay *replay, const struct wal_
 static enum lsmkv_status replay_outcome(struct replay *replay, const struct wal_record *record, uint64_t transaction,
                                         struct lsmkv_error *err)
 {
-    struct prepared *prepared = take(replay, transaction);
+    struct replayed *prepared = take(replay, transaction);
     bool wanted;
     enum lsmkv_status status = next_sequence(replay, record, &wanted, err);
 
@@ -179,7 +179,7 @@ static enum lsmkv_status replay_outcome(struct replay *replay, const struct wal_
         status = add_entries(replay, slice_of_buf(&prepared->entries), record->sequence, record->offset, err);
         memtable_needs_segment(replay->memtable, prepared->segment);
     }
-    prepared_free(prepared);
+    replayed_free(prepared);
     return status;
 }
 
@@ -195,7 +195,7 @@ enum lsmkv_status replay_record(void *context, const struct wal_record *record, 
         return damaged(replay, record->offset, "a transaction id that is none", err);
     if (record->type == WAL_OUTCOME)
         return replay_outcome(replay, record, get_u64(record->payload.data), err);
-    prepared_free(take(replay, get_u64(record->payload.data)));
+    replayed_free(take(replay, get_u64(record->payload.data)));
     return LSMKV_OK;
 }
 
@@ -204,7 +204,7 @@ enum lsmkv_status replay_settle(struct replay *replay, bool *settled, struct lsm
     enum lsmkv_status status = LSMKV_OK;
 
     *settled = replay->prepared != NULL;
-    for (struct prepared *prepared = replay->prepared; !status && prepared; prepared = prepared->next) {
+    for (struct replayed *prepared = replay->prepared; !status && prepared; prepared = prepared->next) {
         if (!prepared->default_commit)
             continue;
         replay->sequence++;

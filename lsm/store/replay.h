@@ -12,13 +12,13 @@
 #include "memtable/memtable.h"
 #include "wal/reader.h"
 
-struct prepared;
+struct replayed;
 
 struct replay {
     struct memtable *memtable; /* borrowed; takes the writes */
     uint64_t flushed;          /* transactions up to this sequence are in tables and are passed over */
     uint64_t sequence;         /* of the last transaction, at least `flushed` */
-    struct prepared *prepared; /* without an outcome so far, oldest first */
+    struct replayed *prepared; /* without an outcome so far, oldest first */
     const char *path;          /* of the segment that is read, for messages */
     uint64_t segment;
 };

@@ -5,11 +5,13 @@
  *     promises the length of its predecessor never promises more than the disk has.
  * (2) The new segment's name is durable before it is in use, and its header before its first record. So a segment whose
  *     header is not valid holds no record, and a manifest never names a segment that a power cut can take away.
- * (3) All that happens while the caller holds the turn: nobody appends meanwhile.
+ * (3) All that happens while the caller holds the turn and the log is frozen: nobody appends meanwhile.
+ * (4) Prepared transactions without an outcome are written once more, into the new segment, so that the old one can go.
  */
 #include "base/alloc.h"
 #include "base/error.h"
 #include "os/clock.h"
+#include "store/prepared.h"
 #include "store/store.h"
 
 #define SEGMENT_FACTOR 4 /* times memtable_size: what a segment may hold of records that left nothing in the memtable */
@@ -72,23 +74,34 @@ static enum lsmkv_status start_after_switch(struct lsmkv_store *store, struct wa
     return lsmkv_fail(err, failure.status, "%s", failure.message);
 }
 
-enum lsmkv_status store_rotate(struct lsmkv_store *store, struct lsmkv_error *err)
+/* Space for what must not fail later, before the switch. */
+static enum lsmkv_status make_segment(struct lsmkv_store *store, struct wal_writer **writer, struct lsmkv_error *err)
+{
+    uint64_t live;
+    enum lsmkv_status status = store_new_segment(store, writer, err);
+
+    mutex_lock(&store->log.lock);
+    live = store->log.live;
+    mutex_unlock(&store->log.lock);
+    if (!status)
+        status = wal_writer_keep(*writer, live, err);
+    return status;
+}
+
+static enum lsmkv_status rotate_frozen(struct lsmkv_store *store, struct lsmkv_error *err)
 {
     struct wal_writer *writer = NULL;
     struct wal_writer *former = NULL;
     struct memtable *active = NULL;
     struct log_position end;
     uint64_t applied;
-    enum lsmkv_status status;
+    enum lsmkv_status status = LSMKV_OK;
 
-    status = store_check_writable(store, err);
-    if (status)
-        return status;
     end = log_end(store, &applied);
     if (store->options.sync != LSMKV_SYNC_OFF)
         status = group_sync_wait(store, end, err);
     if (!status)
-        status = store_new_segment(store, &writer, err);
+        status = make_segment(store, &writer, err);
     if (!status)
         status = memtable_new(&active, wal_writer_segment(writer), err);
     if (!status)
@@ -100,10 +113,24 @@ enum lsmkv_status store_rotate(struct lsmkv_store *store, struct lsmkv_error *er
     }
     (void)wal_writer_close(former, NULL); /* durable, or in off mode not promised */
     status = start_after_switch(store, writer, end, err);
+    if (!status)
+        status = prepared_copy_forward(store, err);
     scheduler_wake(store->scheduler);
 
 done:
     memtable_unref(active);
+    return status;
+}
+
+enum lsmkv_status store_rotate(struct lsmkv_store *store, struct lsmkv_error *err)
+{
+    enum lsmkv_status status = store_check_writable(store, err);
+
+    if (status)
+        return status;
+    log_freeze(store);
+    status = rotate_frozen(store, err);
+    log_thaw(store);
     return status;
 }
 

@@ -141,7 +141,6 @@ void session_end(struct lsmkv_session *session)
 {
     if (session->snapshot.super_version)
         snapshot_give(session, &session->snapshot);
-    writes_release(&session->prepared);
     batch_unref(session->batch);
     session->batch = NULL;
     session->state = LSMKV_SESSION_IDLE;

@@ -10,6 +10,7 @@
 #include "store/dropped.h"
 #include "store/group_sync.h"
 #include "store/log.h"
+#include "store/prepared.h"
 #include "store/turn.h"
 #include "store/writes.h"
 
@@ -36,6 +37,7 @@ struct lsmkv_store {
     struct turn turn;
     struct log log;
     struct group_sync sync;
+    struct prepared_list prepared;
     struct dropped dropped;
 
     struct mutex sessions_lock;
@@ -57,12 +59,9 @@ struct lsmkv_session {
     struct lsmkv_store *store;
     struct reader_slot *slot;
     enum lsmkv_session_state state;
-    struct snapshot snapshot; /* valid unless IDLE; taken from the slot */
-    struct batch *batch;      /* NULL unless WRITING or PREPARED */
-    uint64_t transaction;     /* PREPARED: its id in the log; 0 = nothing was written, so there is no record */
-    uint64_t prepared_in;     /* PREPARED: the segment of its record */
-    struct writes prepared;   /* PREPARED: kept, so that the second phase needs no memory */
-    bool default_commit;      /* PREPARED */
+    struct snapshot snapshot;  /* valid unless IDLE; taken from the slot */
+    struct batch *batch;       /* NULL unless WRITING or PREPARED */
+    struct prepared *prepared; /* PREPARED: what is undecided; NULL = nothing was written, so there is no record */
     bool has_turn;
     struct session_counts counts;
     struct lsmkv_session *previous, *next; /* guarded by store->sessions_lock */
@@ -142,7 +141,12 @@ LSMKV_MUST_CHECK enum lsmkv_status store_committed(struct lsmkv_store *store, co
 
 /* ---- two_phase.c ---- */
 
-/* From PREPARED back to WRITING: aborts the prepare in the log. On failure the session is as it was. */
+/*
+ * From PREPARED back to WRITING: aborts the prepare in the log. If that could not be appended the session is as it was; if
+ * it could not be made durable, the store is read-only.
+ */
 LSMKV_MUST_CHECK enum lsmkv_status session_withdraw(struct lsmkv_session *session, struct lsmkv_error *err);
+/* The same, for a session that ends in every case. */
+LSMKV_MUST_CHECK enum lsmkv_status session_abort(struct lsmkv_session *session, struct lsmkv_error *err);
 
 #endif

@@ -36,6 +36,7 @@ struct wal_writer {
     uint64_t position;  /* where the next frame goes; beyond `length` inside a record */
     uint64_t chain;     /* checksum of the frame that ends at `position` */
     uint64_t previous;  /* checksum of the frame that ends at `length` */
+    uint64_t kept;      /* records of OUTCOME_SIZE that must find space */
     uint64_t left;      /* bytes of payload that the record still lacks */
     struct wal_frame frame;
     struct lsmkv_buf buf; /* the frame: room for its header, then its payload so far */
@@ -203,6 +204,23 @@ static enum lsmkv_status reserve(struct wal_writer *writer, uint64_t end, struct
     return LSMKV_OK;
 }
 
+enum lsmkv_status wal_writer_keep(struct wal_writer *writer, uint64_t outcomes, struct lsmkv_error *err)
+{
+    uint64_t start = writer->position ? writer->position : WAL_HEADER_SIZE;
+    enum lsmkv_status status = LSMKV_OK;
+
+    if (outcomes > writer->kept) {
+        status = check_health(writer, err);
+        if (!status)
+            status = buf_reserve(&writer->buf, wal_frame_size(OUTCOME_SIZE), err);
+        if (!status)
+            status = reserve(writer, start + outcomes * record_size(OUTCOME_SIZE), err);
+    }
+    if (!status)
+        writer->kept = outcomes;
+    return status;
+}
+
 enum lsmkv_status wal_writer_begin(struct wal_writer *writer, enum wal_type type, uint64_t sequence, uint64_t size,
                                    uint64_t synced, struct lsmkv_error *err)
 {
@@ -216,8 +234,7 @@ enum lsmkv_status wal_writer_begin(struct wal_writer *writer, enum wal_type type
     status = buf_reserve(&writer->buf, wal_frame_size(part), err);
     if (status)
         return status;
-    status = reserve(writer,
-                     writer->position + record_size(size) + (type == WAL_PREPARE ? record_size(OUTCOME_SIZE) : 0), err);
+    status = reserve(writer, writer->position + record_size(size) + writer->kept * record_size(OUTCOME_SIZE), err);
     if (status)
         return status;
     writer->buf.size = WAL_FRAME_HEADER;

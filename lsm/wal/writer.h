@@ -8,7 +8,8 @@
  *            other failure of start, append or sync the tail is unknown: every later call fails with the first status,
  *            and no sync is tried again.
  *
- * Legal order:  create start ( begin data* end )* close  or  resume ( begin data* end )* close;  sync at any time
+ * Legal order:  create start ( begin data* end )* close  or  resume ( begin data* end )* close;  sync and keep at any
+ *               time
  */
 #ifndef LSM_WAL_WRITER_H
 #define LSM_WAL_WRITER_H
@@ -34,8 +35,7 @@ LSMKV_MUST_CHECK enum lsmkv_status wal_writer_start(struct wal_writer *writer, s
 /*
  * One record: begin, its payload in pieces of `size` bytes together, end. Space for all of it is reserved first. Frames
  * are written as they fill; the record counts once end has returned LSMKV_OK. `synced` is the segment's known durable
- * length. After a failure in between the record is dead: replay ignores it. With a PREPARE goes the space of one OUTCOME
- * or ABORT, so that the begin of that, if it comes next, finds the disk neither full nor memory short.
+ * length. After a failure in between the record is dead: replay ignores it.
  */
 LSMKV_MUST_CHECK enum lsmkv_status wal_writer_begin(struct wal_writer *writer, enum wal_type type, uint64_t sequence,
                                                     uint64_t size, uint64_t synced, struct lsmkv_error *err);
@@ -45,6 +45,14 @@ LSMKV_MUST_CHECK enum lsmkv_status wal_writer_data(struct wal_writer *writer, co
 LSMKV_MUST_CHECK enum lsmkv_status wal_writer_entry(struct wal_writer *writer, const struct entry *entry,
                                                     struct lsmkv_error *err);
 LSMKV_MUST_CHECK enum lsmkv_status wal_writer_end(struct wal_writer *writer, struct lsmkv_error *err);
+
+/*
+ * From now on space and memory for `outcomes` records of 8 bytes (OUTCOME, ABORT) stay free behind every record; before the
+ * start too. To begin one of them, keep one less first: that finds the disk neither full nor memory short. Keeping less
+ * cannot fail.
+ */
+LSMKV_MUST_CHECK enum lsmkv_status wal_writer_keep(struct wal_writer *writer, uint64_t outcomes,
+                                                   struct lsmkv_error *err);
 
 /* fdatasync. On success everything below `wal_writer_length()` as read before the call is durable. */
 LSMKV_MUST_CHECK enum lsmkv_status wal_writer_sync(struct wal_writer *writer, struct lsmkv_error *err);

@@ -1,0 +1,258 @@
+/*
+ * prepared.c - the list of the undecided.
+ */
+#include "store/prepared.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/coding.h"
+#include "base/error.h"
+#include "store/store.h"
+
+void prepared_list_init(struct prepared_list *list)
+{
+    mutex_init(&list->lock, "prepared", RANK_PREPARED);
+    condvar_init(&list->changed);
+    list->first = NULL;
+    list->decided = NULL;
+}
+
+void prepared_list_release(struct prepared_list *list)
+{
+    while (list->first) {
+        struct prepared *next = list->first->next;
+
+        prepared_free(list->first);
+        list->first = next;
+    }
+    while (list->decided) {
+        struct decided *next = list->decided->next;
+
+        lsm_free(list->decided);
+        list->decided = next;
+    }
+    condvar_release(&list->changed);
+    mutex_release(&list->lock);
+}
+
+/* ---- One of them ---- */
+
+void prepared_free(struct prepared *prepared)
+{
+    if (!prepared)
+        return;
+    writes_release(&prepared->writes);
+    arena_spare_release(&prepared->spare);
+    lsm_free(prepared->decided);
+    lsm_free(prepared);
+}
+
+enum lsmkv_status prepared_new(struct prepared **prepared, struct batch *batch, const struct lsmkv_prepare *how,
+                               struct lsmkv_error *err)
+{
+    struct prepared *made = lsm_calloc(1, sizeof(*made));
+    enum lsmkv_status status;
+
+    if (!made)
+        return lsmkv_fail_nomem(err);
+    made->transaction = how->transaction;
+    memcpy(made->coordinator, how->coordinator, sizeof(made->coordinator));
+    made->default_commit = how->default_commit;
+    status = writes_init(&made->writes, batch, err);
+    made->count = made->writes.count;
+    if (status)
+        prepared_free(made);
+    else
+        *prepared = made;
+    return status;
+}
+
+enum lsmkv_status prepared_set_aside(struct prepared *prepared, struct lsmkv_error *err)
+{
+    enum lsmkv_status status = LSMKV_OK;
+
+    if (!prepared->decided)
+        prepared->decided = lsm_calloc(1, sizeof(*prepared->decided));
+    if (!prepared->decided)
+        return lsmkv_fail_nomem(err);
+    if (!prepared->spare.chunk)
+        status = memtable_spare_new(&prepared->spare, prepared->writes.room, err);
+    return status;
+}
+
+size_t prepared_head(const struct prepared *prepared, enum wal_type type, uint8_t head[WAL_PREPARE_HEAD])
+{
+    put_u64(head, prepared->transaction);
+    if (type != WAL_PREPARE)
+        return sizeof(prepared->transaction);
+    memcpy(head + sizeof(prepared->transaction), prepared->coordinator, sizeof(prepared->coordinator));
+    head[WAL_PREPARE_HEAD - 1] = prepared->default_commit;
+    return WAL_PREPARE_HEAD;
+}
+
+/* ---- The list ---- */
+
+static struct prepared *find(struct prepared_list *list, uint64_t transaction) LSM_REQUIRES(list->lock)
+{
+    struct prepared *at = list->first;
+
+    while (at && at->transaction != transaction)
+        at = at->next;
+    return at;
+}
+
+/* See (3). */
+static void keep_segments(struct lsmkv_store *store) LSM_REQUIRES(store->prepared.lock)
+{
+    uint64_t oldest = UINT64_MAX;
+
+    for (const struct prepared *at = store->prepared.first; at; at = at->next)
+        oldest = at->segment < oldest ? at->segment : oldest;
+    version_set_keep_segment(store->versions, oldest);
+}
+
+static void take_out(struct lsmkv_store *store, struct prepared *prepared) LSM_REQUIRES(store->log.lock)
+    LSM_REQUIRES(store->prepared.lock)
+{
+    struct prepared **link = &store->prepared.first;
+
+    while (*link != prepared)
+        link = &(*link)->next;
+    *link = prepared->next;
+    prepared->next = NULL;
+    store->log.live -= !prepared->in_doubt;
+    keep_segments(store);
+    condvar_broadcast(&store->prepared.changed);
+}
+
+enum lsmkv_status prepared_add(struct lsmkv_store *store, struct prepared *prepared, uint64_t segment,
+                               struct lsmkv_error *err)
+{
+    struct prepared_list *list = &store->prepared;
+    bool taken;
+
+    mutex_lock(&store->log.lock);
+    mutex_lock(&list->lock);
+    taken = find(&store->prepared, prepared->transaction) != NULL;
+    if (!taken) {
+        struct prepared **link = &list->first;
+
+        while (*link)
+            link = &(*link)->next;
+        *link = prepared;
+        prepared->segment = segment;
+        store->log.live += !prepared->in_doubt;
+        keep_segments(store);
+    }
+    mutex_unlock(&list->lock);
+    mutex_unlock(&store->log.lock);
+    if (taken)
+        return lsmkv_fail(err, LSMKV_INVALID, "a transaction %016" PRIx64 " is prepared already",
+                          prepared->transaction);
+    return LSMKV_OK;
+}
+
+void prepared_remove(struct lsmkv_store *store, struct prepared *prepared)
+{
+    mutex_lock(&store->log.lock);
+    while (store->log.frozen)
+        condvar_wait(&store->log.thawed, &store->log.lock); /* see (1) */
+    mutex_lock(&store->prepared.lock);
+    take_out(store, prepared);
+    mutex_unlock(&store->prepared.lock);
+    mutex_unlock(&store->log.lock);
+}
+
+void prepared_decide(struct lsmkv_store *store, struct prepared *prepared, struct log_position end)
+{
+    struct prepared_list *list = &store->prepared;
+    struct decided *decided = prepared->decided;
+
+    mutex_lock(&list->lock);
+    take_out(store, prepared);
+    decided->transaction = prepared->transaction;
+    decided->end = end;
+    decided->next = list->decided;
+    list->decided = decided;
+    prepared->decided = NULL;
+    mutex_unlock(&list->lock);
+}
+
+void prepared_orphan(struct lsmkv_store *store, struct prepared *prepared)
+{
+    mutex_lock(&store->log.lock);
+    mutex_lock(&store->prepared.lock);
+    store->log.live -= !prepared->in_doubt;
+    prepared->in_doubt = true;
+    condvar_broadcast(&store->prepared.changed);
+    mutex_unlock(&store->prepared.lock);
+    mutex_unlock(&store->log.lock);
+}
+
+bool prepared_alone(struct lsmkv_store *store)
+{
+    unsigned defaults = 0;
+
+    mutex_lock(&store->prepared.lock);
+    for (const struct prepared *at = store->prepared.first; at; at = at->next)
+        defaults += at->default_commit;
+    mutex_unlock(&store->prepared.lock);
+    return defaults <= 1;
+}
+
+/* ---- Rotation ---- */
+
+/* A large one stays until the log behind it is as long as it is: so what is copied is not more than what is written. */
+static bool should_move(const struct lsmkv_store *store, struct prepared *prepared)
+{
+    prepared->behind += store->options.memtable_size;
+    return prepared->behind >= prepared->writes.bytes;
+}
+
+static enum lsmkv_status copy_all(struct lsmkv_store *store, bool *copied, struct lsmkv_error *err)
+    LSM_NO_THREAD_CHECK /* nothing goes into the list or out of it: see (1) */
+{
+    struct lsmkv_error failure = LSMKV_ERROR_INIT;
+    enum lsmkv_status status = LSMKV_OK;
+
+    for (struct prepared *at = store->prepared.first; !status && at; at = at->next) {
+        at->moved = false;
+        if (!should_move(store, at))
+            continue;
+        status = log_write_copy(store, at, &failure);
+        at->moved = !status;
+        *copied = *copied || at->moved;
+        if (status == LSMKV_FULL || status == LSMKV_NOMEM)
+            status = LSMKV_OK; /* it stays where it is */
+    }
+    return status ? lsmkv_fail(err, status, "%s", failure.message) : LSMKV_OK;
+}
+
+enum lsmkv_status prepared_copy_forward(struct lsmkv_store *store, struct lsmkv_error *err)
+{
+    bool copied = false;
+    uint64_t unused;
+    enum lsmkv_status status = copy_all(store, &copied, err);
+
+    if (status || !copied)
+        return status;
+    if (store->options.sync != LSMKV_SYNC_OFF)
+        status = group_sync_wait(store, log_end(store, &unused), err);
+    if (status)
+        return status;
+    mutex_lock(&store->log.lock);
+    mutex_lock(&store->prepared.lock);
+    for (struct prepared *at = store->prepared.first; at; at = at->next) {
+        if (!at->moved)
+            continue;
+        at->segment = wal_writer_segment(store->log.writer);
+        at->behind = 0;
+    }
+    keep_segments(store);
+    mutex_unlock(&store->prepared.lock);
+    mutex_unlock(&store->log.lock);
+    return LSMKV_OK;
+}
