@@ -135,7 +135,7 @@ enum lsmkv_status prepared_add(struct lsmkv_store *store, struct prepared *prepa
     bool taken;
 
     mutex_lock(&store->log.lock);
-    mutex_lock(&list->lock);
+    mutex_lock(&store->prepared.lock);
     taken = find(&store->prepared, prepared->transaction) != NULL;
     if (!taken) {
         struct prepared **link = &list->first;
@@ -147,7 +147,7 @@ enum lsmkv_status prepared_add(struct lsmkv_store *store, struct prepared *prepa
         store->log.live += !prepared->in_doubt;
         keep_segments(store);
     }
-    mutex_unlock(&list->lock);
+    mutex_unlock(&store->prepared.lock);
     mutex_unlock(&store->log.lock);
     if (taken)
         return lsmkv_fail(err, LSMKV_INVALID, "a transaction %016" PRIx64 " is prepared already",
@@ -166,19 +166,20 @@ void prepared_remove(struct lsmkv_store *store, struct prepared *prepared)
     mutex_unlock(&store->log.lock);
 }
 
-void prepared_decide(struct lsmkv_store *store, struct prepared *prepared, struct log_position end)
+void prepared_decide(struct lsmkv_store *store, struct prepared *prepared,
+                     struct log_position end) LSM_NO_THREAD_CHECK /* the caller holds the log lock */
 {
     struct prepared_list *list = &store->prepared;
     struct decided *decided = prepared->decided;
 
-    mutex_lock(&list->lock);
+    mutex_lock(&store->prepared.lock);
     take_out(store, prepared);
     decided->transaction = prepared->transaction;
     decided->end = end;
     decided->next = list->decided;
     list->decided = decided;
     prepared->decided = NULL;
-    mutex_unlock(&list->lock);
+    mutex_unlock(&store->prepared.lock);
 }
 
 void prepared_orphan(struct lsmkv_store *store, struct prepared *prepared)
