@@ -112,6 +112,7 @@ struct lsmkv_options {
     uint32_t wait_ms;            /* wait for another writer where busy_timeout is 0 */
     uint32_t stall_timeout_ms;   /* wait for flush and compaction at full pressure */
     uint64_t transaction_size;   /* bytes of buffered writes in one transaction */
+    uint64_t history_size;       /* bytes of flushed memtables kept to see what changed since a transaction began */
 };
 
 void lsmkv_options_init(struct lsmkv_options *options); /* the defaults */

@@ -55,6 +55,7 @@ static const struct option options_table[] = {
     {"wait_ms", KIND_MS, FIELD_U32, FIELD(wait_ms), 0, 86400000, 5000, NULL},
     {"stall_timeout", KIND_SECONDS, FIELD_U32, FIELD(stall_timeout_ms), 0, 86400000, 60000, NULL},
     {"transaction_size", KIND_BYTES, FIELD_U64, FIELD(transaction_size), 64 * KB, 1 * TB, 4 * GB, NULL},
+    {"history_size", KIND_BYTES, FIELD_U64, FIELD(history_size), 0, 1 * TB, 256 * MB, NULL},
 };
 
 #define OPTION_COUNT (sizeof(options_table) / sizeof(options_table[0]))

@@ -6,6 +6,8 @@
  *       linked from the lowest up. Readers follow links with acquire, so whatever they reach is complete.
  *   (2) A linked node never moves, changes or goes, except that its links are moved forward to newer nodes.
  *   (3) finger[n] is, on each level, the last node up to and including the one added last (or the head).
+ *   (4) Whatever was added before mark->before, itself included, has a smaller sequence than mark->sequence; so has every
+ *       older mark. A mark is complete before the release store that makes it the newest.
  *
  * After W. Pugh's skip lists; a quarter of the nodes of a level are on the next.
  */
@@ -14,11 +16,23 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/error.h"
+#include "memtable/history.h"
 #include "memtable/skiplist.h"
 
 #define HEIGHT_MAX  12           /* 4^12 nodes before the highest level gets long */
 #define RESERVE_MAX (1u << 30)   /* bytes; some allocators have no larger blocks than twice that */
 #define CHUNK_MAX   (256u << 10) /* bytes; what a table may exceed its limit by before that shows in its size */
+#define MARK_EVERY  256 /* entries; a walk from a sequence passes fewer than that, and the rest of one transaction */
+
+/* A place in the order of addition, so that a walk need not start from the first entry. */
+struct mark {
+    uint64_t sequence;   /* of the entry that follows */
+    struct node *before; /* the entry added before it, or the head */
+    struct mark *older;
+};
+
+/* A node that has a mark gives up as many levels, so memtable_room() covers both. */
+#define MARK_LEVELS (sizeof(struct mark) / sizeof(node_link))
 
 struct memtable {
     /* Constant after creation. */
@@ -32,6 +46,7 @@ struct memtable {
     struct node *finger[HEIGHT_MAX];
     struct node *added_last;
     uint64_t random;
+    unsigned unmarked; /* entries since the newest mark */
 
     /* Stored by the writer, read by anybody. */
     _Atomic uint32_t height; /* levels in use; a reader that sees an old value only starts lower */
@@ -39,6 +54,9 @@ struct memtable {
     _Atomic uint64_t entries;
     _Atomic uint64_t sequence_max;
     _Atomic uint64_t oldest_segment;
+    _Atomic(struct mark *) marks; /* the newest one */
+
+    struct history_link history; /* history.h says whose */
 };
 
 /* Bytes of a node, the links of its upper levels left out. */
@@ -96,13 +114,27 @@ void memtable_ref(struct memtable *memtable)
     atomic_fetch_add_explicit(&memtable->references, 1, memory_order_relaxed);
 }
 
-void memtable_unref(struct memtable *memtable)
+/* Gives back a reference; true if it was the last one. */
+static bool release(struct memtable *memtable)
 {
     /* Release, so that what others did with the table comes before its end; acquire, so that the last one sees it. */
-    if (!memtable || atomic_fetch_sub_explicit(&memtable->references, 1, memory_order_acq_rel) != 1)
-        return;
-    arena_release(&memtable->arena);
-    lsm_free(memtable);
+    return atomic_fetch_sub_explicit(&memtable->references, 1, memory_order_acq_rel) == 1;
+}
+
+void memtable_unref(struct memtable *memtable)
+{
+    while (memtable && release(memtable)) {
+        struct memtable *follower = history_forget(memtable); /* the end of a long chain is no deep recursion */
+
+        arena_release(&memtable->arena);
+        lsm_free(memtable);
+        memtable = follower;
+    }
+}
+
+struct history_link *memtable_history(struct memtable *memtable)
+{
+    return &memtable->history;
 }
 
 static struct node *next_of(struct node *node, unsigned level)
@@ -256,6 +288,24 @@ static void fill_node(struct node *node, const struct entry *entry)
         memcpy(tail + 1, entry->value.data, node->value_size);
 }
 
+/* Before an entry of `sequence` is added: true if it gets a mark. Without memory for one, walks are longer. */
+static bool add_mark(struct memtable *memtable, uint64_t sequence)
+{
+    struct mark *mark;
+
+    if (++memtable->unmarked < MARK_EVERY || sequence <= memtable_sequence_max(memtable))
+        return false;
+    mark = arena_alloc(&memtable->arena, sizeof(*mark), sizeof(void *));
+    if (!mark)
+        return false;
+    mark->sequence = sequence;
+    mark->before = memtable->added_last;
+    mark->older = atomic_load_explicit(&memtable->marks, memory_order_relaxed);
+    atomic_store_explicit(&memtable->marks, mark, memory_order_release); /* see (4) */
+    memtable->unmarked = 0;
+    return true;
+}
+
 enum lsmkv_status memtable_add(struct memtable *memtable, const struct entry *entry, struct lsmkv_error *err)
 {
     unsigned height = random_height(memtable);
@@ -264,6 +314,8 @@ enum lsmkv_status memtable_add(struct memtable *memtable, const struct entry *en
 
     if (entry->key.size > KEY_SIZE_MAX || entry->value.size > UINT32_MAX)
         return lsmkv_fail(err, LSMKV_TOOBIG, "a key or value is too large for a memtable");
+    if (add_mark(memtable, entry->sequence) && height > HEIGHT_MAX - MARK_LEVELS)
+        height = HEIGHT_MAX - MARK_LEVELS;
     node = new_node(memtable, height, entry->key.size, entry->value.size);
     if (!node)
         return lsmkv_fail_nomem(err);
@@ -324,10 +376,27 @@ void memtable_walk_start(struct memtable_walk *walk, const struct memtable *memt
     walk->node = memtable->head;
 }
 
+static struct node *added_after(struct node *node)
+{
+    return atomic_load_explicit(&node_tail(node)->added_next, memory_order_acquire);
+}
+
+void memtable_walk_after(struct memtable_walk *walk, const struct memtable *memtable, uint64_t sequence)
+{
+    const struct mark *mark = atomic_load_explicit(&memtable->marks, memory_order_acquire);
+    struct node *node, *next;
+
+    while (mark && mark->sequence > sequence)
+        mark = mark->older;
+    node = mark ? mark->before : memtable->head;
+    for (next = added_after(node); next && node_sequence(next) <= sequence; next = added_after(node))
+        node = next;
+    walk->node = node;
+}
+
 bool memtable_walk_next(struct memtable_walk *walk, struct entry *entry)
 {
-    struct node *node = (struct node *)walk->node;
-    struct node *next = atomic_load_explicit(&node_tail(node)->added_next, memory_order_acquire);
+    struct node *next = added_after((struct node *)walk->node);
 
     if (!next)
         return false;

@@ -15,6 +15,7 @@
 #include "base/iter.h"
 
 struct memtable;
+struct history_link;
 
 /* `segment` is the number of the WAL segment that carries its writes (0 for none: a transaction's buffer). */
 LSMKV_MUST_CHECK enum lsmkv_status memtable_new(struct memtable **memtable, uint64_t segment, struct lsmkv_error *err);
@@ -51,6 +52,8 @@ struct memtable_walk {
     const void *node;
 };
 void memtable_walk_start(struct memtable_walk *walk, const struct memtable *memtable);
+/* Leaves out the entries up to `sequence`, if they were added in the order of their sequences; without passing them all. */
+void memtable_walk_after(struct memtable_walk *walk, const struct memtable *memtable, uint64_t sequence);
 bool memtable_walk_next(struct memtable_walk *walk, struct entry *entry);
 
 uint64_t memtable_segment(const struct memtable *memtable);
@@ -64,5 +67,7 @@ uint64_t memtable_sequence_max(const struct memtable *memtable);
  */
 uint64_t memtable_oldest_segment(const struct memtable *memtable);
 void memtable_needs_segment(struct memtable *memtable, uint64_t segment);
+
+struct history_link *memtable_history(struct memtable *memtable); /* for history.c */
 
 #endif

@@ -36,6 +36,7 @@ enum lock_rank {
     RANK_LOG = 60,           /* assign sequence, append, apply, publish */
     RANK_PREPARED = 65,      /* the list of undecided transactions */
     RANK_SUPER_VERSION = 70, /* swap of the current super-version, sweep of reader slots, list of files to delete */
+    RANK_HISTORY = 75,       /* the chain of memtables: who follows whom, what is flushed */
     RANK_TABLE_CACHE = 80,   /* opening and evicting SSTables */
     RANK_BLOCK_CACHE = 90,   /* one shard of the block cache */
     RANK_OS = 100,           /* inside a file system implementation */

@@ -252,6 +252,8 @@ enum lsmkv_status version_set_commit(struct version_set *set, const struct versi
     change_release(set, &change);
     counter_add(set->counters, flushes, flushed_count);
     install_finish(&install);
+    for (size_t i = 0; i < flushed_count; i++)
+        history_flushed(flushed[i]);
     return LSMKV_OK;
 }
 

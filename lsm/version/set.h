@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "memtable/history.h"
 #include "version/read_set.h"
 #include "version/version_set.h"
 
@@ -22,6 +23,8 @@ struct version_set {
     char *table_dir;
     struct table_cache *cache;
     struct counters *counters;
+
+    struct history history; /* own synchronisation */
 
     /* Read without a lock. */
     _Atomic(struct super_version *) current; /* owns a reference; changed under `lock` */

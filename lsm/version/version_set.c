@@ -75,6 +75,7 @@ enum lsmkv_status version_set_new(struct version_set **set, struct os_fs *fs, co
     manifest_init(&made->manifest);
     mutex_init(&made->manifest_lock, "manifest", RANK_MANIFEST);
     mutex_init(&made->lock, "super-version", RANK_SUPER_VERSION);
+    history_init(&made->history, manifest->options.history_size);
     made->fs = fs;
     made->cache = cache;
     made->counters = counters;
@@ -114,6 +115,7 @@ void version_set_free(struct version_set *set)
     manifest_release(&set->manifest);
     mutex_release(&set->manifest_lock);
     mutex_release(&set->lock);
+    history_release(&set->history);
     lsm_free(set->table_dir);
     lsm_free(set->dir);
     lsm_free(set);
@@ -182,6 +184,7 @@ enum lsmkv_status version_set_rotate(struct version_set *set, struct memtable *a
         mutex_unlock(&set->lock);
         return status;
     }
+    history_append(&set->history, active);
     set_install(set, made, &install);
     mutex_unlock(&set->lock);
     if (install.former->active)
@@ -238,4 +241,10 @@ void version_set_locks(struct version_set *set, void (*visit)(void *context, con
 {
     visit(context, &set->manifest_lock);
     visit(context, &set->lock);
+    visit(context, &set->history.lock);
+}
+
+struct history *version_set_history(struct version_set *set)
+{
+    return &set->history;
 }

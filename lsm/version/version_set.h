@@ -10,6 +10,7 @@
 #define LSM_VERSION_VERSION_SET_H
 
 #include "manifest/manifest.h"
+#include "memtable/history.h"
 #include "os/sync.h"
 #include "version/super_version.h"
 
@@ -86,6 +87,10 @@ LSMKV_MUST_CHECK enum lsmkv_status version_set_remove_orphans(struct version_set
 /* Poisons the set for a failure found elsewhere (the log), as an unknown outcome of a commit does. The first one stays. */
 void version_set_poison(struct version_set *set, const struct lsmkv_error *why);
 bool version_set_poisoned(const struct version_set *set, struct lsmkv_error *why); /* `why` may be NULL */
+
+/* The memtables that were rotated in, each followed by the next, and how much of them is kept. */
+struct history *version_set_history(struct version_set *set);
+
 void version_set_locks(struct version_set *set, void (*visit)(void *context, const struct mutex *mutex), void *context);
 
 #endif

@@ -301,6 +301,72 @@ static void memtable_walk_yields_every_version_in_order_of_addition(void **state
     memtable_unref(memtable);
 }
 
+/* What a walk after `sequence` yields first, and how many. */
+static void expect_walk_after(const struct memtable *memtable, uint64_t sequence, uint64_t first, size_t count)
+{
+    struct memtable_walk walk;
+    struct entry entry;
+    size_t seen = 0;
+
+    memtable_walk_after(&walk, memtable, sequence);
+    while (memtable_walk_next(&walk, &entry)) {
+        if (seen++ == 0)
+            assert_int_equal(entry.sequence, first);
+        assert_true(entry.sequence > sequence);
+    }
+    assert_int_equal(seen, count);
+}
+
+/* Transactions of 1 to 700 entries, so that marks come at all distances from where the walk begins. */
+static void memtable_walk_after_a_sequence_leaves_out_what_came_before(void **state)
+{
+    enum { TRANSACTIONS = 60 };
+    uint64_t random = test_seed();
+    size_t sizes[TRANSACTIONS], after = 0;
+    struct memtable *memtable;
+    uint64_t number = 0;
+
+    (void)state;
+    assert_ok(memtable_new(&memtable, 1, &err), &err);
+    for (unsigned i = 0; i < TRANSACTIONS; i++) {
+        sizes[i] = 1 + test_random(&random) % (i % 3 ? 20 : 700);
+        for (size_t k = 0; k < sizes[i]; k++, number++) {
+            struct entry entry = {.sequence = 10 * (i + 1), .kind = ENTRY_PUT};
+            uint64_t key = number * 0x9e3779b97f4a7c15u;
+
+            entry.key = slice_of(&key, sizeof(key));
+            assert_ok(memtable_add(memtable, &entry, &err), &err);
+        }
+    }
+    expect_walk_after(memtable, UINT64_MAX, 0, 0);
+    for (unsigned i = TRANSACTIONS; i-- > 0;) {
+        expect_walk_after(memtable, 10 * (i + 1), 10 * (i + 2), after);
+        after += sizes[i];
+        expect_walk_after(memtable, 10 * i + 5, 10 * (i + 1), after);
+    }
+    expect_walk_after(memtable, 0, 10, after);
+    memtable_unref(memtable);
+}
+
+/* A mark takes no more than what was set aside for its node. */
+static void memtable_entries_with_marks_fit_the_room_that_is_reserved(void **state)
+{
+    struct memtable *memtable;
+    uint64_t sequence = 0;
+
+    (void)state;
+    assert_ok(memtable_new(&memtable, 1, &err), &err);
+    for (unsigned round = 0; round < 20000; round++) {
+        struct entry entry = {.key = slice_of("key", 3), .sequence = ++sequence, .kind = ENTRY_PUT};
+
+        assert_ok(memtable_reserve(memtable, memtable_room(&entry), &err), &err);
+        lsm_alloc_fail_at(1, true);
+        assert_ok(memtable_add(memtable, &entry, &err), &err);
+        lsm_alloc_fail_at(0, false);
+    }
+    memtable_unref(memtable);
+}
+
 static void memtable_iterator_skips_many_versions_of_a_key(void **state)
 {
     struct memtable *memtable = new_memtable();
@@ -543,6 +609,8 @@ int main(void)
         cmocka_unit_test(memtable_filled_in_order_agrees_with_a_sorted_array),
         cmocka_unit_test(memtable_takes_any_pattern_of_insertion),
         cmocka_unit_test(memtable_walk_yields_every_version_in_order_of_addition),
+        cmocka_unit_test(memtable_walk_after_a_sequence_leaves_out_what_came_before),
+        cmocka_unit_test(memtable_entries_with_marks_fit_the_room_that_is_reserved),
         cmocka_unit_test(memtable_iterator_skips_many_versions_of_a_key),
         cmocka_unit_test(memtable_holds_large_values_and_counts_their_bytes),
         cmocka_unit_test(memtable_iterator_outlives_the_reference_it_was_made_from),
