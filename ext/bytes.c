@@ -112,3 +112,18 @@ int bytes_compare(struct lsmkv_slice a, struct lsmkv_slice b)
         return order;
     return a.size < b.size ? -1 : a.size > b.size;
 }
+
+uint64_t bytes_hash(uint64_t hash, const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    size_t i;
+
+    for (i = 0; i < size; i++)
+        hash = (hash ^ bytes[i]) * 0x100000001b3u;
+    return hash;
+}
+
+uint64_t bytes_hash_text(uint64_t hash, const char *text)
+{
+    return bytes_hash(hash, text, strlen(text) + 1);
+}

@@ -37,6 +37,11 @@ static inline struct lsmkv_slice bytes_of(const struct lsmkv_buf *buf)
     return bytes_slice(buf->data, buf->size);
 }
 
+/* FNV-1a of 64 bits, continued from `hash`; the text with its terminator. No defence against whoever wants a collision. */
+#define BYTES_HASH_START 0xcbf29ce484222325u
+uint64_t bytes_hash(uint64_t hash, const void *data, size_t size);
+uint64_t bytes_hash_text(uint64_t hash, const char *text);
+
 /* memcmp order, a prefix before what it is a prefix of. */
 int bytes_compare(struct lsmkv_slice a, struct lsmkv_slice b);
 

@@ -27,5 +27,7 @@ void connection_unref(void *context)
     if (--connection->references)
         return;
     session_close_all(connection);
+    sqlite_memory_release(&connection->sqlite);
+    memory_free(connection->marker_schema);
     memory_free(connection);
 }

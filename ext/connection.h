@@ -10,7 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ext/sqlite.h"
+#include "ext/sqlite_state.h"
+#include "lsm/lsmkv.h"
 
 struct session;
 struct sql_table;
@@ -27,9 +28,14 @@ struct connection {
     bool hub_joined;    /* the hub takes part, and leads */
     bool hub_joining;   /* it is about to */
     int levels;         /* savepoints known: their numbers are 0 to levels - 1 */
-    bool begun;         /* `cache_writes` was taken in this transaction */
-    int cache_writes;   /* pages that SQLite had written when the transaction began */
-    bool committed;     /* a final frame is written and SQLite has not said commit yet */
+    bool begun;
+    bool is_explicit;                            /* by BEGIN or SAVEPOINT */
+    bool committed;                              /* a final frame is written and SQLite has not said commit yet */
+    bool marked;                                 /* `marker_schema` holds the marks of every session's `marked_as` */
+    char *marker_schema;                         /* NULL: not chosen in this transaction */
+    uint8_t coordinator[LSMKV_COORDINATOR_SIZE]; /* of marker_schema, once marked */
+
+    struct sqlite_memory sqlite;
 };
 
 struct connection *connection_new(sqlite3 *db); /* one reference; NULL on failure */

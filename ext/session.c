@@ -147,17 +147,25 @@ static int64_t busy_timeout(sqlite3 *db)
     return timeout;
 }
 
+int64_t session_wait_ms(const struct session *session)
+{
+    int64_t wait_ms;
+
+    if (holds_another_turn(session))
+        return 0;
+    wait_ms = busy_timeout(session->connection->db);
+    return wait_ms > 0 ? wait_ms : -1;
+}
+
 static enum lsmkv_status take_turn(struct session *session, struct lsmkv_error *err)
 {
     enum lsmkv_status status;
-    int64_t wait_ms;
 
     /* Mostly nobody else writes: then the timeout need not be asked for. */
     status = lsmkv_session_write(session->engine, LSMKV_WRITE_EXCLUSIVE, 0, err);
-    if (status != LSMKV_BUSY || holds_another_turn(session))
+    if (status != LSMKV_BUSY)
         return status;
-    wait_ms = busy_timeout(session->connection->db);
-    return lsmkv_session_write(session->engine, LSMKV_WRITE_EXCLUSIVE, wait_ms > 0 ? wait_ms : -1, err);
+    return lsmkv_session_write(session->engine, LSMKV_WRITE_EXCLUSIVE, session_wait_ms(session), err);
 }
 
 int session_write(struct session *session, char **message)
@@ -171,7 +179,9 @@ int session_write(struct session *session, char **message)
     /* Outside of a followed transaction a snapshot is only a cursor's: the statement starts from the newest state. */
     if (!connection->hub_joined && lsmkv_session_state(session->engine) == LSMKV_SESSION_READING)
         (void)lsmkv_session_rollback(session->engine, NULL); /* cursors keep what they hold */
-    rc = error_from(message, take_turn(session, &err), &err);
+    rc = transaction_admit(session, message);
+    if (!rc)
+        rc = error_from(message, take_turn(session, &err), &err);
     if (rc)
         return rc;
     session->writing = true;

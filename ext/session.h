@@ -24,11 +24,12 @@ struct session {
     struct connection *connection;
     struct open_store *store;
     struct lsmkv_session *engine;
-    unsigned readers; /* cursors that read in it now */
-    bool writing;     /* the engine's session is WRITING: rows can be put */
-    bool ddl;         /* the transaction has changed the catalog, or made the store */
-    uint64_t epoch;   /* rises at each end of a transaction */
-    uint64_t *marks;  /* of the connection's savepoints; levels above `mark_count` are 0 */
+    unsigned readers;   /* cursors that read in it now */
+    bool writing;       /* the engine's session is WRITING: rows can be put */
+    uint64_t marked_as; /* the name that the marker knows a prepare by; 0: it has none */
+    bool ddl;           /* the transaction has changed the catalog, or made the store */
+    uint64_t epoch;     /* rises at each end of a transaction */
+    uint64_t *marks;    /* of the connection's savepoints; levels above `mark_count` are 0 */
     int mark_count, mark_capacity;
     struct rowid_mark *rowids;
     int rowid_count;
@@ -40,6 +41,17 @@ int session_open(struct connection *connection, const struct store_request *requ
 void session_close_all(struct connection *connection);
 
 struct lsmkv_store *session_store(const struct session *session);
+
+static inline bool session_is_prepared(const struct session *session)
+{
+    return lsmkv_session_state(session->engine) == LSMKV_SESSION_PREPARED;
+}
+
+/*
+ * How long to wait for other writers: busy_timeout, the store's wait_ms (negative) where that is 0, and not at all while the
+ * connection holds the turn or a prepare of another store.
+ */
+int64_t session_wait_ms(const struct session *session);
 
 /* Called before a cursor reads; `*counted` says whether session_end_read() is owed. */
 int session_read(struct session *session, bool *counted, char **message);

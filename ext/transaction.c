@@ -4,23 +4,31 @@
 
 #include "ext/catalog.h"
 #include "ext/error.h"
+#include "ext/marker.h"
 #include "ext/memory.h"
 #include "ext/session.h"
-#include "ext/sqlite_state.h"
-
-static bool is_prepared(const struct session *session)
-{
-    return lsmkv_session_state(session->engine) == LSMKV_SESSION_PREPARED;
-}
 
 /* ---- Beginning ---- */
+
+static void learn(struct connection *connection)
+{
+    const char *schema;
+    int index;
+
+    for (index = 0; (schema = sqlite_schema_name(connection->db, index)) != NULL; index++) {
+        if (index != 1 && sqlite3_txn_state(connection->db, schema) == SQLITE_TXN_READ)
+            sqlite_memory_learn(&connection->sqlite, connection->db, schema);
+    }
+}
 
 void transaction_begin(struct connection *connection)
 {
     if (connection->begun)
         return;
     connection->begun = true;
-    connection->cache_writes = sqlite_pages_written(connection->db);
+    connection->is_explicit = !sqlite3_get_autocommit(connection->db);
+    if (connection->is_explicit)
+        learn(connection);
 }
 
 void transaction_join(struct connection *connection, const void *member)
@@ -37,60 +45,283 @@ void transaction_join_hub(struct connection *connection, const void *hub)
     connection->hub_joined = true;
 }
 
-/* ---- First phase ---- */
+/* ---- What has to be committed ---- */
+
+static enum lsmkv_atomic atomic_of(const struct session *session)
+{
+    return lsmkv_store_options(session_store(session))->atomic;
+}
 
 static bool has_writes(const struct session *session)
 {
-    return is_prepared(session) || (session->writing && lsmkv_session_mark(session->engine) > 0);
+    return session_is_prepared(session) || (session->writing && lsmkv_session_mark(session->engine) > 0);
 }
 
-static int count_written(const struct connection *connection)
+/* Whether a marker can be needed for it: a crash leaves something to settle. */
+static bool outlives_crash(const struct session *session)
+{
+    return !registry_in_memory(session->store) && atomic_of(session) != LSMKV_ATOMIC_OFF;
+}
+
+struct scope {
+    int written;  /* stores with writes */
+    int durable;  /* of these, the ones that a marker can be needed for */
+    bool careful; /* one of these never takes a final frame */
+};
+
+static struct scope scope_of(const struct connection *connection)
 {
     const struct session *session;
-    int count = 0;
+    struct scope scope = {0, 0, false};
 
-    for (session = connection->sessions; session; session = session->next)
-        count += has_writes(session);
-    return count;
+    for (session = connection->sessions; session; session = session->next) {
+        if (!has_writes(session))
+            continue;
+        scope.written++;
+        scope.durable += outlives_crash(session);
+        scope.careful = scope.careful || atomic_of(session) == LSMKV_ATOMIC_ALWAYS;
+    }
+    return scope;
+}
+
+/* ---- The marker ---- */
+
+static bool can_hold_marker(sqlite3 *db, const char *schema)
+{
+    return sqlite_schema_file(db, schema) && sqlite3_db_readonly(db, schema) == 0;
+}
+
+/* The database that bears the marker: one that the transaction has written, or else any; main before others. */
+static const char *find_marker_schema(const struct connection *connection)
+{
+    const char *schema, *any = NULL;
+    int index;
+
+    for (index = 0; (schema = sqlite_schema_name(connection->db, index)) != NULL; index++) {
+        if (index == 1 || !can_hold_marker(connection->db, schema))
+            continue;
+        if (sqlite3_txn_state(connection->db, schema) == SQLITE_TXN_WRITE)
+            return schema;
+        if (!any)
+            any = schema;
+    }
+    return any;
+}
+
+static int choose_marker_schema(struct connection *connection, char **message)
+{
+    const char *schema;
+
+    if (connection->marker_schema)
+        return SQLITE_OK; /* prepares of this transaction may have named it */
+    schema = find_marker_schema(connection);
+    if (!schema)
+        return error_set(message, SQLITE_ERROR, "no database file can hold the marker of this transaction");
+    connection->marker_schema = memory_copy_text(schema, strlen(schema));
+    return connection->marker_schema ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+int transaction_admit(struct session *session, char **message)
+{
+    const struct session *other;
+
+    if (!outlives_crash(session))
+        return SQLITE_OK;
+    for (other = session->connection->sessions; other; other = other->next) {
+        if (other == session || !outlives_crash(other) || !(other->writing || session_is_prepared(other)))
+            continue;
+        if (find_marker_schema(session->connection))
+            return SQLITE_OK;
+        return error_set(
+            message, SQLITE_ERROR,
+            "one transaction cannot write to the stores %s and %s: a crash could part them, and the connection "
+            "has no database file to prevent that with",
+            registry_dir(other->store), registry_dir(session->store));
+    }
+    return SQLITE_OK;
+}
+
+/* Whether a mark is needed no more. Of a store that this connection does not use it cannot be told. */
+static bool is_decided(void *context, const struct marker_slot *slot)
+{
+    const struct connection *connection = context;
+    const struct session *session;
+
+    for (session = connection->sessions; session; session = session->next) {
+        if (memcmp(lsmkv_store_id(session_store(session)), slot->store, sizeof(slot->store)) == 0)
+            return true; /* opening a store settles what it finds prepared */
+    }
+    return false;
+}
+
+/* Takes a prepare back that is not as it must be now. */
+static int withdraw(struct session *session, char **message)
+{
+    return session_is_prepared(session) ? session_write(session, message) : SQLITE_OK;
+}
+
+/* Names what is to be prepared; *changed if there is something new. What is prepared already keeps its name. */
+static int name_all(struct connection *connection, bool *changed, char **message)
+{
+    struct session *session;
+    uint64_t name = 0;
+    int rc = SQLITE_OK;
+
+    while (!name)
+        sqlite3_randomness(sizeof(name), &name);
+    for (session = connection->sessions; session && !rc; session = session->next) {
+        if (!has_writes(session) || !outlives_crash(session) || (session_is_prepared(session) && session->marked_as))
+            continue;
+        rc = withdraw(session, message);
+        session->marked_as = name;
+        *changed = true;
+    }
+    return rc;
+}
+
+/* Writes the marker of all stores that outlive a crash. */
+static int mark(struct connection *connection, int count, char **message)
+{
+    struct marker_slot *slots;
+    const struct session *session;
+    bool changed = !connection->marked;
+    int next = 0, rc;
+
+    rc = name_all(connection, &changed, message);
+    if (!rc)
+        rc = choose_marker_schema(connection, message);
+    if (rc || !changed)
+        return rc;
+    slots = memory_alloc((size_t)count * sizeof(*slots));
+    if (!slots)
+        return SQLITE_NOMEM;
+    for (session = connection->sessions; session; session = session->next) {
+        if (!has_writes(session) || !outlives_crash(session))
+            continue;
+        slots[next].transaction = session->marked_as;
+        memcpy(slots[next++].store, lsmkv_store_id(session_store(session)), LSMKV_STORE_ID_SIZE);
+    }
+    rc = marker_write(connection->db, connection->marker_schema, slots, next, is_decided, connection,
+                      connection->coordinator, message);
+    memory_free(slots);
+    connection->marked = rc == SQLITE_OK;
+    return rc;
+}
+
+/* ---- First phase ---- */
+
+/* Mostly nobody has to be waited for: then the timeout need not be asked for. */
+static enum lsmkv_status commit_or_wait(struct session *session, struct lsmkv_error *err)
+{
+    enum lsmkv_status status = lsmkv_session_commit(session->engine, 0, err);
+
+    if (status != LSMKV_BUSY)
+        return status;
+    return lsmkv_session_commit(session->engine, session_wait_ms(session), err);
+}
+
+static enum lsmkv_status prepare_or_wait(struct session *session, struct lsmkv_prepare *how, struct lsmkv_error *err)
+{
+    enum lsmkv_status status;
+
+    how->wait_ms = 0;
+    status = lsmkv_session_prepare(session->engine, how, err);
+    if (status != LSMKV_BUSY)
+        return status;
+    how->wait_ms = session_wait_ms(session);
+    return lsmkv_session_prepare(session->engine, how, err);
 }
 
 /* After a final frame the session is idle: what is written from now on in the same transaction has marks of its own. */
-static int sync_session(struct session *session, bool final, bool default_commit, char **message)
+static int commit_final(struct session *session, char **message)
 {
-    struct lsmkv_prepare how = {.default_commit = default_commit, .wait_ms = -1};
+    struct lsmkv_error err = {LSMKV_OK, ""};
+    enum lsmkv_status status = commit_or_wait(session, &err);
+
+    session->writing = lsmkv_session_state(session->engine) == LSMKV_SESSION_WRITING;
+    if (status)
+        return error_from(message, status, &err);
+    session->connection->committed = true;
+    session->mark_count = 0;
+    return SQLITE_OK;
+}
+
+static int prepare(struct session *session, bool marked, char **message)
+{
+    struct lsmkv_prepare how = {.default_commit = !marked};
     struct lsmkv_error err = {LSMKV_OK, ""};
     enum lsmkv_status status;
 
-    if (!session->writing)
-        return SQLITE_OK; /* reads only, or prepared and unchanged since */
-    if (final || !has_writes(session)) {
-        session->connection->committed = session->connection->committed || has_writes(session);
-        status = lsmkv_session_commit(session->engine, -1, &err);
-        session->mark_count = 0;
-    } else {
+    if (!marked)
+        session->marked_as = 0;
+    how.transaction = session->marked_as;
+    if (marked)
+        memcpy(how.coordinator, session->connection->coordinator, sizeof(how.coordinator));
+    while (!how.transaction)
         sqlite3_randomness(sizeof(how.transaction), &how.transaction);
-        status = lsmkv_session_prepare(session->engine, &how, &err);
-    }
+    status = prepare_or_wait(session, &how, &err);
     session->writing = lsmkv_session_state(session->engine) == LSMKV_SESSION_WRITING;
     return error_from(message, status, &err);
 }
 
-int transaction_sync(struct connection *connection, char **message)
+static int sync_session(struct session *session, bool final, bool marked, char **message)
 {
-    int written = count_written(connection);
-    struct session *session;
-    bool final = false, clean = false;
+    bool wanted = marked && outlives_crash(session);
     int rc = SQLITE_OK;
 
-    if (written) {
-        struct sqlite_state state = sqlite_state_now(connection->db, connection->cache_writes);
+    if (!has_writes(session) || (session_is_prepared(session) && (session->marked_as != 0) == wanted))
+        return SQLITE_OK; /* prepared, and unchanged since */
+    rc = withdraw(session, message);
+    if (rc)
+        return rc;
+    return final ? commit_final(session, message) : prepare(session, wanted, message);
+}
 
-        clean = !state.dirty;
-        final = clean && state.unrefusable && written == 1;
+/* The session whose store id comes next after that of `previous` (NULL: the first). */
+static struct session *next_by_id(const struct connection *connection, const struct session *previous)
+{
+    struct session *session, *next = NULL;
+
+    for (session = connection->sessions; session; session = session->next) {
+        const uint8_t *id = lsmkv_store_id(session_store(session));
+
+        if (previous && memcmp(id, lsmkv_store_id(session_store(previous)), LSMKV_STORE_ID_SIZE) <= 0)
+            continue;
+        if (!next || memcmp(id, lsmkv_store_id(session_store(next)), LSMKV_STORE_ID_SIZE) < 0)
+            next = session;
     }
-    for (session = connection->sessions; session && !rc; session = session->next)
-        rc = sync_session(session, final, clean && written == 1, message);
+    return next;
+}
+
+/*
+ * All connections go through the stores in the same order, so that two of them do not hold one store's prepare each and
+ * fail at the other's.
+ */
+static int sync_all(struct connection *connection, bool final, bool marked, char **message)
+{
+    struct session *session;
+    int rc = SQLITE_OK;
+
+    for (session = next_by_id(connection, NULL); session && !rc; session = next_by_id(connection, session))
+        rc = sync_session(session, final, marked, message);
     return rc;
+}
+
+int transaction_sync(struct connection *connection, char **message)
+{
+    struct scope scope = scope_of(connection);
+    struct sqlite_state state;
+    bool marked, final;
+    int rc = SQLITE_OK;
+
+    if (!scope.written)
+        return SQLITE_OK;
+    state = sqlite_state_now(connection->db, &connection->sqlite, connection->is_explicit);
+    marked = scope.durable > 1 || (scope.durable && state.dirty);
+    final = scope.written == 1 && !scope.careful && !state.dirty && state.unrefusable;
+    if (marked)
+        rc = mark(connection, scope.durable, message);
+    return rc ? rc : sync_all(connection, final, marked, message);
 }
 
 /* ---- Second phase ---- */
@@ -110,6 +341,7 @@ static void end_session(struct session *session, bool keep_snapshot)
     enum lsmkv_session_state state = lsmkv_session_state(session->engine);
 
     session->writing = false;
+    session->marked_as = 0;
     session->mark_count = 0;
     session->epoch++;
     if (state != LSMKV_SESSION_IDLE && !(keep_snapshot && state == LSMKV_SESSION_READING))
@@ -118,13 +350,17 @@ static void end_session(struct session *session, bool keep_snapshot)
         check_tables(session);
 }
 
-static void end_transaction(struct connection *connection)
+static void end_transaction(struct connection *connection, bool committed)
 {
     bool keep_snapshots = !connection->hub_joined; /* those of cursors outside of the transaction */
     struct session *session;
 
     for (session = connection->sessions; session; session = session->next)
         end_session(session, keep_snapshots && session->readers);
+    sqlite_memory_end(&connection->sqlite, connection->db, committed);
+    memory_free(connection->marker_schema);
+    connection->marker_schema = NULL;
+    connection->marked = false;
     connection->leader = NULL;
     connection->hub_joined = false;
     connection->levels = 0;
@@ -132,7 +368,7 @@ static void end_transaction(struct connection *connection)
     connection->committed = false;
 }
 
-/* SQLite has committed and does not listen any more: what goes wrong here can only be logged. */
+/* SQLite has committed and does not listen any more: what goes wrong here can only be logged. The marker settles it. */
 void transaction_commit(struct connection *connection)
 {
     struct lsmkv_error err = {LSMKV_OK, ""};
@@ -140,13 +376,13 @@ void transaction_commit(struct connection *connection)
     enum lsmkv_status status;
 
     for (session = connection->sessions; session; session = session->next) {
-        if (!is_prepared(session))
+        if (!session_is_prepared(session))
             continue;
         status = lsmkv_session_commit_prepared(session->engine, &err);
         if (status)
             sqlite3_log(error_code(status), "lsmkv: %s: committing: %s", registry_dir(session->store), err.message);
     }
-    end_transaction(connection);
+    end_transaction(connection, true);
 }
 
 void transaction_rollback(struct connection *connection)
@@ -158,99 +394,11 @@ void transaction_rollback(struct connection *connection)
     if (connection->committed)
         sqlite3_log(SQLITE_WARNING, "lsmkv: SQLite rolled a transaction back whose lsmkv rows were already committed");
     for (session = connection->sessions; session; session = session->next) {
-        if (!is_prepared(session))
+        if (!session_is_prepared(session))
             continue;
         status = lsmkv_session_rollback(session->engine, &err);
         if (status)
             sqlite3_log(error_code(status), "lsmkv: %s: rolling back: %s", registry_dir(session->store), err.message);
     }
-    end_transaction(connection);
-}
-
-/* ---- Savepoints ---- */
-
-/* Marks for levels 0 to `level`; those that are new are 0. */
-static bool reserve_marks(struct session *session, int level)
-{
-    uint64_t *marks = session->marks;
-
-    if (level >= session->mark_capacity) {
-        int capacity = level + 8;
-
-        marks = memory_resize(marks, (size_t)capacity * sizeof(*marks));
-        if (!marks)
-            return false;
-        session->marks = marks;
-        session->mark_capacity = capacity;
-    }
-    if (session->mark_count <= level)
-        memset(marks + session->mark_count, 0, (size_t)(level + 1 - session->mark_count) * sizeof(*marks));
-    session->mark_count = level + 1;
-    return true;
-}
-
-int transaction_savepoint(struct connection *connection, const void *member, int level)
-{
-    struct session *session;
-
-    if (member != connection->leader || level < 0)
-        return SQLITE_OK;
-    /* While it joins the hub hears of the innermost level. An earlier leader has heard of it when it was opened. */
-    if (connection->hub_joining && level < connection->levels)
-        return SQLITE_OK;
-    for (session = connection->sessions; session; session = session->next) {
-        if (!session->writing && !is_prepared(session))
-            continue; /* nothing written: 0, whatever the level */
-        if (!reserve_marks(session, level))
-            return SQLITE_NOMEM;
-        session->marks[level] = lsmkv_session_mark(session->engine);
-    }
-    connection->levels = level + 1;
-    return SQLITE_OK;
-}
-
-void transaction_release(struct connection *connection, const void *member, int level)
-{
-    struct session *session;
-
-    if (member != connection->leader || level < 0)
-        return;
-    for (session = connection->sessions; session; session = session->next) {
-        if (session->mark_count > level)
-            session->mark_count = level;
-    }
-    if (connection->levels > level)
-        connection->levels = level;
-}
-
-static int rollback_session(struct session *session, int level, char **message)
-{
-    uint64_t mark = level >= 0 && level < session->mark_count ? session->marks[level] : 0;
-    int rc;
-
-    if (!session->writing && !is_prepared(session))
-        return SQLITE_OK;
-    rc = session_write(session, message); /* takes a prepare back */
-    if (rc)
-        return rc;
-    lsmkv_session_rollback_to(session->engine, mark);
-    if (session->mark_count > level + 1)
-        session->mark_count = level + 1;
-    session_forget_rowids(session);
-    return SQLITE_OK;
-}
-
-int transaction_rollback_to(struct connection *connection, const void *member, int level, char **message)
-{
-    struct session *session;
-    int rc = SQLITE_OK;
-
-    /* -1: the savepoint that opened the transaction; all is undone, the transaction goes on. */
-    if (member != connection->leader)
-        return SQLITE_OK;
-    for (session = connection->sessions; session && !rc; session = session->next)
-        rc = rollback_session(session, level, message);
-    if (connection->levels > level + 1)
-        connection->levels = level + 1;
-    return rc;
+    end_transaction(connection, false);
 }

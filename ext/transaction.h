@@ -8,17 +8,31 @@
  * leader: the first that joined, or the hub from the moment it joins, because it cannot be dropped. Levels that the
  * leader has not heard of were opened before anything was written: their mark is 0.
  *
- * Commit: with one store written, nothing of SQLite's to commit, and no lock that could still be refused, sync writes a
- * final commit frame. Otherwise it prepares, and the outcome follows SQLite's. SQLite may refuse COMMIT after sync and
- * leave the transaction open: a prepared session is then written to again, rolled back, or synced once more.
+ * Commit, in xSync:
+ *   final frame  one store written, nothing of SQLite's to commit, no lock that could still be refused. The commit is done;
+ *                a veto of a commit hook after it comes too late, and is logged. Never with atomic = always.
+ *   default      otherwise, as long as SQLite has nothing to commit: a prepare that recovery commits.
+ *   marked       SQLite has something to commit, or there are two stores: a mark in a database file (marker.h), then a
+ *                prepare for which that mark is the outcome. The mark comes first, since it is where SQLite may say BUSY,
+ *                and costs nothing if it is not needed in the end. Never with atomic = off.
+ * xCommit and xRollback bring the outcome. SQLite may refuse COMMIT after xSync and leave the transaction open: a prepared
+ * session is then written to again, rolled back, or synced once more, which does nothing where nothing has changed.
  */
 #ifndef EXT_TRANSACTION_H
 #define EXT_TRANSACTION_H
 
 #include "ext/connection.h"
 
+struct session;
+
 /* Remembers what tells later whether SQLite has written pages; cheap when already done in this transaction. */
 void transaction_begin(struct connection *connection);
+
+/*
+ * Asked before a store is written for the first time in a transaction. A second store needs a database file that can hold
+ * the marker.
+ */
+int transaction_admit(struct session *session, char **message);
 
 /* A table takes part; it leads if no other does. */
 void transaction_join(struct connection *connection, const void *member);

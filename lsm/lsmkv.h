@@ -91,12 +91,14 @@ enum lsmkv_compression {
     LSMKV_COMPRESSION_AUTO
 };
 enum lsmkv_io { LSMKV_IO_MMAP, LSMKV_IO_PREAD };
+enum lsmkv_atomic { LSMKV_ATOMIC_AUTO, LSMKV_ATOMIC_ALWAYS, LSMKV_ATOMIC_OFF };
 
 /* Every option has one row in base/options.c: name, unit, range, default. */
 struct lsmkv_options {
     enum lsmkv_sync sync;
     enum lsmkv_compression compression;
     enum lsmkv_io io;
+    enum lsmkv_atomic atomic;    /* for the host of the store: the engine only keeps it */
     uint64_t memtable_size;      /* bytes of one memtable */
     uint32_t max_immutables;     /* memtables that may wait for flush before commits stop */
     uint64_t cache_size;         /* bytes of decompressed blocks, indexes and filters */

@@ -40,6 +40,7 @@ static const struct option options_table[] = {
     {"sync", KIND_WORD, FIELD_ENUM, FIELD(sync), 0, 2, LSMKV_SYNC_FULL, "full normal off"},
     {"compression", KIND_WORD, FIELD_ENUM, FIELD(compression), 0, 3, LSMKV_COMPRESSION_NONE, "none lz4 zstd auto"},
     {"io", KIND_WORD, FIELD_ENUM, FIELD(io), 0, 1, LSMKV_IO_MMAP, "mmap pread"},
+    {"atomic", KIND_WORD, FIELD_ENUM, FIELD(atomic), 0, 2, LSMKV_ATOMIC_AUTO, "auto always off"},
     {"memtable_size", KIND_BYTES, FIELD_U64, FIELD(memtable_size), 64 * KB, 4 * GB, 64 * MB, NULL},
     {"max_immutables", KIND_COUNT, FIELD_U32, FIELD(max_immutables), 1, 64, 2, NULL},
     {"cache_size", KIND_BYTES, FIELD_U64, FIELD(cache_size), 1 * MB, 1 * TB, 64 * MB, NULL},

@@ -253,6 +253,119 @@ static void ordinary_and_lsmkv_rows_commit_and_roll_back_together(void **state)
     }
 }
 
+/* What the extension writes into the database file at COMMIT must not show in the counts of the host. */
+static void the_marker_leaves_no_trace_in_the_counts(void **state)
+{
+    struct fixture f;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < MODES; i++) {
+        open_mode(&f, modes[i]);
+        kit_run(f.db, "CREATE TABLE total(n); INSERT INTO total SELECT total_changes() + 1");
+        kit_run(f.db, "BEGIN; INSERT INTO o(rowid, x) VALUES(70, 1), (71, 2), (72, 3); INSERT INTO kv VALUES('c', 3)");
+        kit_run(f.db, "UPDATE o SET x = x + 1; COMMIT");
+        kit_expect(f.db, "3|7|72\n", "SELECT changes(), total_changes() - (SELECT n FROM total), last_insert_rowid()");
+        kit_expect(f.db, "1\n", "SELECT count(*) FROM lsmkv_marker");
+        kit_close(f.db);
+    }
+}
+
+static int64_t marker_size(sqlite3 *db)
+{
+    sqlite3_stmt *statement = NULL;
+    int64_t size;
+
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT length(v) FROM lsmkv_marker", -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    size = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return size;
+}
+
+static void marks_are_freed_when_they_are_needed_no_more(void **state)
+{
+    struct fixture f;
+    int64_t size;
+    int i;
+
+    (void)state;
+    open_mode(&f, "WAL");
+    size = marker_size(f.db);
+    for (i = 0; i < 200; i++)
+        kit_run(f.db, "BEGIN; INSERT INTO o VALUES(%d); INSERT INTO kv VALUES(%d, 0); COMMIT", i, i);
+    assert_int_equal(marker_size(f.db), size);
+    kit_close(f.db);
+}
+
+/* Page 1 of a database in WAL mode is not written before COMMIT: what changes nothing else is found by its numbers. */
+static void what_changes_only_the_first_page_counts_too(void **state)
+{
+    static const char *const changes[] = {"PRAGMA user_version = 7", "PRAGMA application_id = 7",
+                                          "CREATE VIEW v AS SELECT 1"};
+    struct fixture f;
+    int calls = 0;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        open_mode(&f, "WAL");
+        kit_run(f.db, "BEGIN; INSERT INTO kv VALUES('x', 0); COMMIT");
+        kit_run(f.db, "BEGIN; INSERT INTO kv VALUES('y', 0); COMMIT");
+        sqlite3_commit_hook(f.db, veto, &calls);
+        kit_run(f.db, "BEGIN; %s; INSERT INTO kv VALUES('c', 3)", changes[i]);
+        kit_fails(f.db, SQLITE_CONSTRAINT_COMMITHOOK, "constraint failed", "COMMIT");
+        sqlite3_commit_hook(f.db, NULL, NULL);
+        kit_expect(f.db, "4\n", "SELECT count(*) FROM kv");
+        kit_close(f.db);
+    }
+}
+
+/* The veto comes after a final frame, which only atomic = always avoids. */
+static void atomic_always_follows_a_veto_in_wal_mode(void **state)
+{
+    static const char *const settings[] = {"auto", "always", "off"};
+    static const char *const left[] = {"1\n", "0\n", "1\n"};
+    const char *path;
+    sqlite3 *db;
+    int calls = 0;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        path = kit_path(test_dir(), "test.db");
+        db = kit_open(path);
+        kit_run(db,
+                "PRAGMA journal_mode = WAL; CREATE VIRTUAL TABLE t USING lsmkv(a PRIMARY KEY, atomic = %s, sync = off)",
+                settings[i]);
+        sqlite3_commit_hook(db, veto, &calls);
+        kit_fails(db, SQLITE_CONSTRAINT_COMMITHOOK, "constraint failed", "INSERT INTO t VALUES(1)");
+        sqlite3_commit_hook(db, NULL, NULL);
+        kit_expect(db, left[i], "SELECT count(*) FROM t");
+        kit_close(db);
+    }
+}
+
+static void two_stores_need_a_database_file_for_the_marker(void **state)
+{
+    const char *dir = test_dir();
+    sqlite3 *db = kit_open(":memory:");
+    int i;
+
+    (void)state;
+    for (i = 1; i <= 2; i++)
+        kit_run(db, "CREATE VIRTUAL TABLE t%d USING lsmkv('%q/store%d', a PRIMARY KEY, sync = off)", i, dir, i);
+    kit_run(db, "CREATE VIRTUAL TABLE m USING lsmkv(a PRIMARY KEY)"); /* in memory: has nothing to lose */
+    kit_run(db, "BEGIN; INSERT INTO t1 VALUES(1); INSERT INTO m VALUES(1)");
+    kit_fails(db, SQLITE_ERROR, "cannot write to the stores", "INSERT INTO t2 VALUES(1)");
+    kit_run(db, "COMMIT; INSERT INTO t2 VALUES(2)");
+    kit_run(db, "ATTACH '%q/file.db' AS f; BEGIN; INSERT INTO t1 VALUES(3); INSERT INTO t2 VALUES(3); COMMIT", dir);
+    kit_expect(db, "2|2|1|1\n",
+               "SELECT (SELECT count(*) FROM t1), (SELECT count(*) FROM t2), (SELECT count(*) FROM m), "
+               "(SELECT count(*) FROM f.lsmkv_marker)");
+    kit_close(db);
+}
+
 static void two_stores_commit_and_roll_back_together(void **state)
 {
     struct fixture f;
@@ -529,6 +642,11 @@ int main(void)
         cmocka_unit_test(a_commit_hook_can_veto),
         cmocka_unit_test(a_veto_in_wal_mode_undoes_both_where_ordinary_rows_changed),
         cmocka_unit_test(ordinary_and_lsmkv_rows_commit_and_roll_back_together),
+        cmocka_unit_test(the_marker_leaves_no_trace_in_the_counts),
+        cmocka_unit_test(marks_are_freed_when_they_are_needed_no_more),
+        cmocka_unit_test(what_changes_only_the_first_page_counts_too),
+        cmocka_unit_test(atomic_always_follows_a_veto_in_wal_mode),
+        cmocka_unit_test(two_stores_need_a_database_file_for_the_marker),
         cmocka_unit_test(two_stores_commit_and_roll_back_together),
         cmocka_unit_test(a_transaction_reads_one_snapshot),
         cmocka_unit_test(a_write_that_follows_a_stale_read_is_refused),

@@ -32,6 +32,7 @@ static void defaults_are_the_documented_ones(void **state)
         {"flush_workers", "1"},    {"compaction_workers", "1"}, {"rate_limit", "0"},
         {"wait_ms", "5000"},       {"stall_timeout", "60"},     {"transaction_size", "4GB"},
         {"history_size", "256MB"},
+        {"atomic", "auto"},
     };
     struct lsmkv_options options;
     const char *name;
@@ -67,6 +68,7 @@ static void values_are_read_in_every_form(void **state)
     expect_set("sync", "OFF", "off");
     expect_set("compression", "auto", "auto");
     expect_set("io", "pread", "pread");
+    expect_set("atomic", "always", "always");
     expect_set("memtable_size", "65536", "64KB");
     expect_set("memtable_size", "100000", "100000");
     expect_set("memtable_size", "64kb", "64KB");
