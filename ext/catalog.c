@@ -4,18 +4,34 @@
 
 #include "ext/error.h"
 
-#define HEADER "lsmkv table 1\n"
+#define HEADER      "lsmkv table N\n" /* N is one digit */
+#define VERSION_AT  (sizeof(HEADER) - 3)
+#define VERSION_MAX 2
 
-char *catalog_definition(const char *columns)
+char *catalog_definition(const struct table_schema *schema)
 {
-    return sqlite3_mprintf(HEADER "%s", columns);
+    char *columns = schema_definition(schema), *definition = NULL;
+
+    if (columns)
+        definition = sqlite3_mprintf(HEADER "%s", columns);
+    if (definition)
+        definition[VERSION_AT] = (char)('0' + schema_version(schema));
+    sqlite3_free(columns);
+    return definition;
+}
+
+/* True if `definition` starts with the header, whatever its number. */
+static bool has_header(struct lsmkv_slice definition)
+{
+    return definition.size >= strlen(HEADER) && memcmp(definition.data, HEADER, VERSION_AT) == 0 &&
+           definition.data[VERSION_AT + 1] == '\n';
 }
 
 int catalog_columns(struct lsmkv_slice definition, char **columns, char **message)
 {
     const size_t header = strlen(HEADER);
 
-    if (definition.size < header || memcmp(definition.data, HEADER, header) != 0)
+    if (!has_header(definition) || definition.data[VERSION_AT] < '1' || definition.data[VERSION_AT] > '0' + VERSION_MAX)
         return error_set(message, SQLITE_CANTOPEN, "the table was written by another version of lsmkv");
     *columns = sqlite3_mprintf("%.*s", (int)(definition.size - header), (const char *)definition.data + header);
     return *columns ? SQLITE_OK : SQLITE_NOMEM;

@@ -1,16 +1,17 @@
 /*
  * catalog.h - the tables of a store, as the extension writes them down.
  *
- * A definition in the catalog is text: the line "lsmkv table 1", then the columns as schema_definition() gives them.
- * The number is the version of keys and rows; a store written by a newer one is refused.
+ * A definition in the catalog is text: the line "lsmkv table 1", then columns and constraints as schema_definition() gives
+ * them. The number is that of schema_version(): versions of lsmkv that do not know it refuse the table.
  */
 #ifndef EXT_CATALOG_H
 #define EXT_CATALOG_H
 
+#include "ext/schema.h"
 #include "ext/session.h"
 
-/* The definition of a table with these columns, to end with sqlite3_free(); NULL on failure. */
-char *catalog_definition(const char *columns);
+/* The definition of a table of this schema, to end with sqlite3_free(); NULL on failure. */
+char *catalog_definition(const struct table_schema *schema);
 
 /* The columns in `definition`, to end with sqlite3_free(). An error if it is of another version. */
 int catalog_columns(struct lsmkv_slice definition, char **columns, char **message);

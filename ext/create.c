@@ -28,36 +28,47 @@ struct creation {
 
 /* ---- The store ---- */
 
+/* The table that an old store becomes. */
+struct migrated {
+    struct table_schema schema;
+    struct row_layout layout;
+    struct lsmkv_buf row; /* scratch */
+};
+
+static int migrated_init(struct migrated *migrated, char **message)
+{
+    int rc;
+
+    memset(migrated, 0, sizeof(*migrated));
+    schema_init(&migrated->schema);
+    rc = schema_parse(&migrated->schema, ARGUMENTS_DEFAULT_COLUMNS, message);
+    return rc ? rc : error_from(message, row_layout_init_table(&migrated->layout, &migrated->schema), NULL);
+}
+
+static void migrated_release(struct migrated *migrated)
+{
+    lsmkv_buf_release(&migrated->row);
+    row_layout_release(&migrated->layout);
+    schema_release(&migrated->schema);
+}
+
 /* A row of the old store: its key and value become the columns key and value, as text. */
 static enum lsmkv_status migrate_row(void *context, struct lsmkv_slice old_key, struct lsmkv_slice old_value,
                                      struct lsmkv_buf *key, struct lsmkv_buf *value, struct lsmkv_error *err)
 {
     const struct cell cells[2] = {{.type = CELL_TEXT, .bytes = old_key}, {.type = CELL_TEXT, .bytes = old_value}};
-    struct lsmkv_buf *row = context;
+    struct migrated *migrated = context;
     enum lsmkv_status status;
 
     (void)err;
-    status = key_put_table(key, 1);
+    status = key_put_keyspace(key, 1);
     if (!status)
-        status = key_put_cell(key, &cells[0], COLLATION_BINARY);
+        status = key_put_shape(key, migrated->layout.shape, cells, 0);
     if (!status)
-        status = row_encode(row, cells, 2, 0, COLLATION_BINARY, false);
+        status = row_encode(&migrated->row, &migrated->layout, cells);
     if (!status)
-        status = bytes_append(value, row->data, row->size);
+        status = bytes_append(value, migrated->row.data, migrated->row.size);
     return status;
-}
-
-static bool has_default_columns(const struct table_schema *schema)
-{
-    struct table_schema wanted;
-    char *message = NULL;
-    bool equal;
-
-    schema_init(&wanted);
-    equal = schema_parse(&wanted, ARGUMENTS_DEFAULT_COLUMNS, &message) == SQLITE_OK && schema_equal(schema, &wanted);
-    sqlite3_free(message);
-    schema_release(&wanted);
-    return equal;
 }
 
 static const char *name_in_store(const struct creation *creation)
@@ -70,20 +81,24 @@ static const char *name_in_store(const struct creation *creation)
 static int open_store(struct creation *creation)
 {
     struct arguments *arguments = &creation->arguments;
-    struct lsmkv_buf row = LSMKV_BUF_INIT;
-    char *definition = catalog_definition(ARGUMENTS_DEFAULT_COLUMNS);
-    struct store_migration migration = {.table = name_in_store(creation), .row = migrate_row, .context = &row};
+    struct migrated migrated;
+    struct store_migration migration = {.table = name_in_store(creation), .row = migrate_row, .context = &migrated};
     struct store_request request = {.dir = creation->path, .create = true, .options = &arguments->store};
-    int rc;
+    char *definition = NULL;
+    int rc = migrated_init(&migrated, creation->message);
 
-    if (!definition)
-        return SQLITE_NOMEM;
-    migration.definition = bytes_slice(definition, strlen(definition));
-    if (!arguments->has_columns || has_default_columns(&arguments->schema))
-        request.migration = &migration;
-    rc = session_open(creation->table->connection, &request, &creation->table->session, creation->message);
+    if (!rc) {
+        definition = catalog_definition(&migrated.schema);
+        rc = definition ? SQLITE_OK : SQLITE_NOMEM;
+    }
+    if (!rc) {
+        migration.definition = bytes_slice(definition, strlen(definition));
+        if (!arguments->has_columns || schema_equal(&arguments->schema, &migrated.schema))
+            request.migration = &migration;
+        rc = session_open(creation->table->connection, &request, &creation->table->session, creation->message);
+    }
     sqlite3_free(definition);
-    lsmkv_buf_release(&row);
+    migrated_release(&migrated);
     return rc;
 }
 
@@ -172,12 +187,16 @@ static int check_options(const struct creation *creation)
 static int take_columns(struct creation *creation, const char *columns)
 {
     struct sql_table *table = creation->table;
+    int rc;
 
     sqlite3_free(table->shadow.columns);
     table->shadow.columns = sqlite3_mprintf("%s", columns);
     if (!table->shadow.columns)
         return SQLITE_NOMEM;
-    return schema_parse(&table->schema, columns, creation->message);
+    rc = schema_parse(&table->schema, columns, creation->message);
+    if (!rc)
+        table->shadow.format = schema_version(&table->schema);
+    return rc;
 }
 
 /* A table of that name is there: no columns were asked for, or the same. */
@@ -187,6 +206,7 @@ static int open_table(struct creation *creation, const struct lsmkv_table_entry 
     int rc;
 
     creation->table->shadow.table_id = entry->id;
+    creation->table->keyspace = entry->id;
     rc = catalog_columns(bytes_of(&entry->definition), &columns, creation->message);
     if (!rc)
         rc = take_columns(creation, columns);
@@ -197,12 +217,29 @@ static int open_table(struct creation *creation, const struct lsmkv_table_entry 
     return rc;
 }
 
+/* What a definition can say and no row obeys yet. */
+static int refuse_unfinished(const struct table_schema *schema, char **message)
+{
+    const char *clause = NULL;
+    int i;
+
+    for (i = 0; i < schema->count; i++) {
+        if (schema->columns[i].default_sql)
+            clause = "DEFAULT";
+    }
+    if (schema->check_count)
+        clause = "CHECK";
+    if (schema->index_count)
+        clause = schema->indexes[0].unique ? "UNIQUE" : "INDEX";
+    return clause ? error_set(message, SQLITE_ERROR, "%s is not supported", clause) : SQLITE_OK;
+}
+
 static int make_table(struct creation *creation)
 {
     struct sql_table *table = creation->table;
     struct lsmkv_error err = {LSMKV_OK, ""};
     enum lsmkv_status status;
-    char *columns, *definition;
+    char *columns, *definition = NULL;
     int rc;
 
     if (creation->arguments.table && !creation->arguments.has_columns)
@@ -210,13 +247,19 @@ static int make_table(struct creation *creation)
                          registry_dir(table->session->store), creation->arguments.table);
     columns = creation->arguments.has_columns ? schema_definition(&creation->arguments.schema)
                                               : sqlite3_mprintf("%s", ARGUMENTS_DEFAULT_COLUMNS);
-    definition = columns ? catalog_definition(columns) : NULL;
-    rc = definition ? take_columns(creation, columns) : SQLITE_NOMEM;
+    rc = columns ? take_columns(creation, columns) : SQLITE_NOMEM;
+    if (!rc)
+        rc = refuse_unfinished(&table->schema, creation->message);
+    if (!rc) {
+        definition = catalog_definition(&table->schema);
+        rc = definition ? SQLITE_OK : SQLITE_NOMEM;
+    }
     if (!rc) {
         status = lsmkv_catalog_create(table->session->engine, name_in_store(creation),
                                       bytes_slice(definition, strlen(definition)), &table->shadow.table_id, &err);
         rc = error_from(creation->message, status, &err);
     }
+    table->keyspace = table->shadow.table_id;
     sqlite3_free(definition);
     sqlite3_free(columns);
     return rc;
@@ -301,6 +344,7 @@ int sql_table_create(sqlite3 *db, void *context, int argc, const char *const *ar
     if (!creation.table)
         return SQLITE_NOMEM;
     arguments_init(&creation.arguments);
+    creation.arguments.schema.table_name = argv[2];
     rc = create(&creation, argc - 3, argv + 3);
     if (rc) {
         undo(&creation);

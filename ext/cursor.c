@@ -53,7 +53,7 @@ int sql_cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **cursor)
 
     if (!made)
         return SQLITE_NOMEM;
-    if (row_reader_init(&made->row, table->schema.count, schema_has_rowid(&table->schema))) {
+    if (row_reader_init(&made->row, &table->layout)) {
         memory_free(made);
         return SQLITE_NOMEM;
     }
@@ -233,8 +233,16 @@ int sql_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int c
 {
     struct sql_cursor *cursor = of(base);
     struct cell cell;
-    enum lsmkv_status status = row_reader_get(&cursor->row, column, &cell);
+    enum lsmkv_status status;
 
+    if (column == table_of(cursor)->schema.count) { /* the hidden key */
+        cell.type = CELL_BLOB;
+        cell.bytes =
+            bytes_slice(cursor->row.key.data + LSMKV_TABLE_ID_SIZE, cursor->row.key.size - LSMKV_TABLE_ID_SIZE);
+        cell_result(&cell, context);
+        return SQLITE_OK;
+    }
+    status = row_reader_get(&cursor->row, column, &cell);
     if (status)
         return fail(cursor, status, NULL);
     cell_result(&cell, context);

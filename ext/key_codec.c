@@ -49,13 +49,13 @@ const char *collation_name(enum collation collation)
     }
 }
 
-enum lsmkv_status key_put_table(struct lsmkv_buf *key, uint32_t table_id)
+enum lsmkv_status key_put_keyspace(struct lsmkv_buf *key, uint32_t keyspace)
 {
     enum lsmkv_status status = bytes_reserve(key, LSMKV_TABLE_ID_SIZE);
 
     if (status)
         return status;
-    bytes_put_be(key->data + key->size, table_id, LSMKV_TABLE_ID_SIZE);
+    bytes_put_be(key->data + key->size, keyspace, LSMKV_TABLE_ID_SIZE);
     key->size += LSMKV_TABLE_ID_SIZE;
     return LSMKV_OK;
 }
@@ -221,7 +221,8 @@ static enum lsmkv_status put_text(struct lsmkv_buf *key, struct lsmkv_slice text
     }
 }
 
-enum lsmkv_status key_put_cell(struct lsmkv_buf *key, const struct cell *cell, enum collation collation)
+/* A part in ascending order. */
+static enum lsmkv_status put_cell(struct lsmkv_buf *key, const struct cell *cell, enum collation collation)
 {
     size_t before = key->size;
     enum lsmkv_status status = bytes_reserve(key, 1 + NUMBER_SIZE);
@@ -259,61 +260,170 @@ enum lsmkv_status key_put_cell(struct lsmkv_buf *key, const struct cell *cell, e
     return status;
 }
 
+enum lsmkv_status key_put_part(struct lsmkv_buf *key, const struct cell *cell, enum collation collation,
+                               bool descending)
+{
+    size_t at = key->size;
+    enum lsmkv_status status = put_cell(key, cell, collation);
+
+    for (; descending && !status && at < key->size; at++)
+        key->data[at] = (uint8_t)~key->data[at];
+    return status;
+}
+
+enum lsmkv_status key_put_shape(struct lsmkv_buf *key, const struct key_shape *shape, const struct cell *cells,
+                                int64_t rowid)
+{
+    size_t before = key->size;
+    enum lsmkv_status status = LSMKV_OK;
+    int i;
+
+    for (i = 0; i < shape->count && !status; i++) {
+        const struct key_part *part = &shape->parts[i];
+
+        status = key_put_part(key, &cells[part->column], part->collation, part->descending);
+    }
+    if (!status && shape->rowid)
+        status = key_put_rowid(key, rowid);
+    if (status)
+        key->size = before;
+    return status;
+}
+
+/* ---- Reading ---- */
+
 bool key_get_rowid(struct lsmkv_slice key, int64_t *rowid)
 {
-    if (key.size != LSMKV_TABLE_ID_SIZE + 8)
+    if (key.size < LSMKV_TABLE_ID_SIZE + 8)
         return false;
-    *rowid = (int64_t)(bytes_get_be(key.data + LSMKV_TABLE_ID_SIZE, 8) ^ (UINT64_C(1) << 63));
+    *rowid = (int64_t)(bytes_get_be(key.data + key.size - 8, 8) ^ (UINT64_C(1) << 63));
     return true;
 }
 
-/* Takes the terminator off and undoes the escapes. */
-static enum lsmkv_status get_escaped(struct lsmkv_slice coded, struct lsmkv_slice *bytes, struct lsmkv_buf *scratch)
+/* Where a part of a key lies: class byte, content, and for text and blobs the terminator. */
+struct part_span {
+    uint8_t key_class;
+    size_t content, content_size; /* offset in the key, and bytes up to the terminator */
+    size_t end;
+    bool escaped; /* the content has zero bytes */
+};
+
+/* Bytes are compared and copied as if the part were ascending. */
+static uint8_t byte_at(struct lsmkv_slice key, size_t at, const struct key_part *part)
 {
-    const uint8_t *at = coded.data, *end;
+    return part->descending ? (uint8_t)~key.data[at] : key.data[at];
+}
+
+/* The next zero byte at or after `at`, or the size of the key. */
+static size_t find_zero(struct lsmkv_slice key, size_t at, const struct key_part *part)
+{
+    const uint8_t *zero = at < key.size ? memchr(key.data + at, part->descending ? 0xFF : 0, key.size - at) : NULL;
+
+    return zero ? (size_t)(zero - key.data) : key.size;
+}
+
+/* Finds the terminator of text or a blob. */
+static enum lsmkv_status span_escaped(struct lsmkv_slice key, const struct key_part *part, struct part_span *span)
+{
+    bool nocase = span->key_class == CLASS_TEXT && part->collation == COLLATION_NOCASE;
+    size_t at = span->content;
+
+    for (;;) {
+        at = find_zero(key, at, part);
+        if (key.size - at < sizeof(terminator))
+            return LSMKV_CORRUPT;
+        if (byte_at(key, at + 1, part) == terminator[1])
+            break;
+        if (byte_at(key, at + 1, part) != escaped_zero[1])
+            return LSMKV_CORRUPT;
+        span->escaped = true;
+        at += sizeof(escaped_zero);
+        if (!nocase)
+            continue;
+        /* The length that follows may hold any byte, and is the end of the text. */
+        if (key.size - at < TAIL_SIZE + sizeof(terminator) || byte_at(key, at + TAIL_SIZE, part) != terminator[0] ||
+            byte_at(key, at + TAIL_SIZE + 1, part) != terminator[1])
+            return LSMKV_CORRUPT;
+        at += TAIL_SIZE;
+        break;
+    }
+    span->content_size = at - span->content;
+    span->end = at + sizeof(terminator);
+    return LSMKV_OK;
+}
+
+static enum lsmkv_status find_span(struct lsmkv_slice key, size_t at, const struct key_part *part,
+                                   struct part_span *span)
+{
+    if (at >= key.size)
+        return LSMKV_CORRUPT;
+    span->key_class = byte_at(key, at, part);
+    span->content = at + 1;
+    span->content_size = 0;
+    span->end = at + 1;
+    span->escaped = false;
+    switch (span->key_class) {
+    case CLASS_NULL:
+    case CLASS_MINUS_INFINITY:
+    case CLASS_ZERO:
+    case CLASS_PLUS_INFINITY:
+        return LSMKV_OK;
+    case CLASS_NEGATIVE:
+    case CLASS_POSITIVE:
+        span->content_size = NUMBER_SIZE;
+        span->end += NUMBER_SIZE;
+        return span->end <= key.size ? LSMKV_OK : LSMKV_CORRUPT;
+    case CLASS_TEXT:
+    case CLASS_BLOB:
+        return span_escaped(key, part, span);
+    default:
+        return LSMKV_CORRUPT;
+    }
+}
+
+/* The content of text or a blob, without escapes. */
+static enum lsmkv_status get_bytes(struct lsmkv_slice key, const struct key_part *part, const struct part_span *span,
+                                   struct lsmkv_slice *bytes, struct lsmkv_buf *scratch)
+{
+    bool nocase = span->key_class == CLASS_TEXT && part->collation == COLLATION_NOCASE;
+    size_t at = span->content, end = span->content + span->content_size;
     enum lsmkv_status status;
 
-    if (coded.size < sizeof(terminator) ||
-        memcmp(coded.data + coded.size - sizeof(terminator), terminator, sizeof(terminator)))
-        return LSMKV_CORRUPT;
-    coded.size -= sizeof(terminator);
-    if (coded.size == 0 || !memchr(coded.data, 0, coded.size)) {
-        *bytes = coded;
+    if (!span->escaped && !part->descending) {
+        *bytes = bytes_slice(key.data + at, span->content_size);
         return LSMKV_OK;
     }
     scratch->size = 0;
-    status = bytes_reserve(scratch, coded.size);
+    status = bytes_reserve(scratch, span->content_size);
     if (status)
         return status;
-    for (end = at + coded.size; at < end; at++) {
-        scratch->data[scratch->size++] = *at;
-        if (*at == 0 && (++at == end || *at != escaped_zero[1]))
-            return LSMKV_CORRUPT;
+    while (at < end) {
+        uint8_t byte = byte_at(key, at++, part);
+
+        if (byte == 0 && nocase)
+            break;
+        at += byte == 0; /* FF */
+        scratch->data[scratch->size++] = byte;
     }
     *bytes = bytes_of(scratch);
     return LSMKV_OK;
 }
 
-enum lsmkv_status key_get_cell(struct lsmkv_slice key, struct cell *cell, struct lsmkv_buf *scratch)
+static enum lsmkv_status get_number_at(struct lsmkv_slice key, const struct key_part *part,
+                                       const struct part_span *span, struct cell *cell)
 {
-    struct lsmkv_slice rest;
-    uint8_t key_class;
+    uint8_t bytes[NUMBER_SIZE];
+    size_t i;
 
-    if (key.size <= LSMKV_TABLE_ID_SIZE)
-        return LSMKV_CORRUPT;
-    key_class = key.data[LSMKV_TABLE_ID_SIZE];
-    rest = bytes_slice(key.data + LSMKV_TABLE_ID_SIZE + 1, key.size - LSMKV_TABLE_ID_SIZE - 1);
-    if (key_class == CLASS_TEXT || key_class == CLASS_BLOB) {
-        cell->type = key_class == CLASS_TEXT ? CELL_TEXT : CELL_BLOB;
-        return get_escaped(rest, &cell->bytes, scratch);
-    }
-    if (key_class == CLASS_NEGATIVE || key_class == CLASS_POSITIVE)
-        return rest.size == NUMBER_SIZE && get_number(rest.data, key_class == CLASS_NEGATIVE, cell) ? LSMKV_OK
-                                                                                                    : LSMKV_CORRUPT;
-    if (rest.size)
-        return LSMKV_CORRUPT;
-    cell->type = CELL_REAL;
-    switch (key_class) {
+    for (i = 0; i < NUMBER_SIZE; i++)
+        bytes[i] = byte_at(key, span->content + i, part);
+    return get_number(bytes, span->key_class == CLASS_NEGATIVE, cell) ? LSMKV_OK : LSMKV_CORRUPT;
+}
+
+static enum lsmkv_status get_content(struct lsmkv_slice key, const struct key_part *part, const struct part_span *span,
+                                     struct cell *cell, struct lsmkv_buf *scratch)
+{
+    switch (span->key_class) {
     case CLASS_NULL:
         cell->type = CELL_NULL;
         return LSMKV_OK;
@@ -322,14 +432,40 @@ enum lsmkv_status key_get_cell(struct lsmkv_slice key, struct cell *cell, struct
         cell->integer = 0;
         return LSMKV_OK;
     case CLASS_MINUS_INFINITY:
-        cell->real = -HUGE_VAL;
-        return LSMKV_OK;
     case CLASS_PLUS_INFINITY:
-        cell->real = HUGE_VAL;
+        cell->type = CELL_REAL;
+        cell->real = span->key_class == CLASS_PLUS_INFINITY ? HUGE_VAL : -HUGE_VAL;
         return LSMKV_OK;
+    case CLASS_NEGATIVE:
+    case CLASS_POSITIVE:
+        return get_number_at(key, part, span, cell);
     default:
-        return LSMKV_CORRUPT;
+        cell->type = span->key_class == CLASS_TEXT ? CELL_TEXT : CELL_BLOB;
+        return get_bytes(key, part, span, &cell->bytes, scratch);
     }
+}
+
+enum lsmkv_status key_get_part(struct lsmkv_slice key, size_t *at, const struct key_part *part, struct cell *cell,
+                               struct lsmkv_buf *scratch)
+{
+    struct part_span span;
+    enum lsmkv_status status = find_span(key, *at, part, &span);
+
+    if (!status)
+        status = get_content(key, part, &span, cell, scratch);
+    if (!status)
+        *at = span.end;
+    return status;
+}
+
+enum lsmkv_status key_skip_part(struct lsmkv_slice key, size_t *at, const struct key_part *part)
+{
+    struct part_span span;
+    enum lsmkv_status status = find_span(key, *at, part, &span);
+
+    if (!status)
+        *at = span.end;
+    return status;
 }
 
 static bool text_is_folded(struct lsmkv_slice text)

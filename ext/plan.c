@@ -23,11 +23,21 @@ struct choice {
     int arguments;
 };
 
+/* The column that the key is; -1 if it is none, or more than ranges of keys can be made of. */
+static int key_column(const struct sql_table *table)
+{
+    const struct key_shape *primary = &table->schema.primary;
+
+    if (schema_has_rowid(&table->schema))
+        return table->schema.integer_column;
+    return primary->count == 1 && !primary->parts[0].descending ? primary->parts[0].column : -1;
+}
+
 static bool is_key(const struct sql_table *table, int column)
 {
     if (schema_has_rowid(&table->schema) && column == -1)
         return true;
-    return column >= 0 && column == table->schema.key_column;
+    return column >= 0 && column == key_column(table);
 }
 
 /* ---- Choosing ---- */
@@ -38,7 +48,8 @@ static bool has_key_collation(const struct choice *choice, int index)
 
     if (schema_has_rowid(schema))
         return true; /* integers know none */
-    return sqlite3_stricmp(sqlite3_vtab_collation(choice->info, index), collation_name(schema->collation)) == 0;
+    return sqlite3_stricmp(sqlite3_vtab_collation(choice->info, index),
+                           collation_name(schema->primary.parts[0].collation)) == 0;
 }
 
 static void choose_one(struct choice *choice, int index)
@@ -98,7 +109,7 @@ static bool is_exact(const struct choice *choice, int index)
 {
     const struct table_schema *schema = &choice->table->schema;
 
-    if (schema_has_rowid(schema) || affinity_is_numeric(schema->columns[schema->key_column].affinity))
+    if (schema_has_rowid(schema) || affinity_is_numeric(schema->columns[schema->primary.parts[0].column].affinity))
         return true;
     return is_text_constant(choice, index);
 }
@@ -217,7 +228,7 @@ static void set_cost(struct choice *choice)
 
 static const char *key_name(const struct sql_table *table)
 {
-    return table->schema.key_column < 0 ? "rowid" : table->schema.columns[table->schema.key_column].name;
+    return key_column(table) < 0 ? "rowid" : table->schema.columns[key_column(table)].name;
 }
 
 static int set_text(struct choice *choice)

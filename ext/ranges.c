@@ -35,7 +35,7 @@ static size_t bound_start(const struct builder *builder)
 
 static enum lsmkv_status put_table(const struct builder *builder)
 {
-    return key_put_table(&builder->ranges->bytes, builder->table->shadow.table_id);
+    return key_put_keyspace(&builder->ranges->bytes, builder->table->keyspace);
 }
 
 /* The key of a cell; with `after`, the least bound above that key. */
@@ -45,7 +45,7 @@ static enum lsmkv_status put_cell(const struct builder *builder, const struct ce
     enum lsmkv_status status = put_table(builder);
 
     if (!status)
-        status = key_put_cell(bytes, cell, builder->table->schema.collation);
+        status = key_put_part(bytes, cell, builder->table->schema.primary.parts[0].collation, false);
     return status || !after ? status : bytes_append(bytes, "", 1);
 }
 
@@ -63,7 +63,7 @@ static enum lsmkv_status put_text_start(const struct builder *builder, char byte
     enum lsmkv_status status = put_table(builder);
 
     if (!status)
-        status = key_put_cell(&builder->ranges->bytes, &cell, COLLATION_BINARY);
+        status = key_put_part(&builder->ranges->bytes, &cell, COLLATION_BINARY, false);
     if (!status)
         builder->ranges->bytes.size -= 2; /* without its end */
     return status;
@@ -71,7 +71,7 @@ static enum lsmkv_status put_text_start(const struct builder *builder, char byte
 
 static enum lsmkv_status put_table_end(const struct builder *builder)
 {
-    return key_put_table(&builder->ranges->bytes, builder->table->shadow.table_id + 1);
+    return key_put_keyspace(&builder->ranges->bytes, builder->table->keyspace + 1);
 }
 
 /* ---- Ranges ---- */
@@ -301,7 +301,7 @@ static enum affinity key_affinity(const struct builder *builder)
 {
     const struct table_schema *schema = &builder->table->schema;
 
-    return schema->columns[schema->key_column].affinity;
+    return schema->columns[schema->primary.parts[0].column].affinity;
 }
 
 static bool is_number(const struct cell *cell)

@@ -19,6 +19,73 @@ enum {
 /* Bytes of the content of each code below CODE_BLOB. */
 static const uint8_t content_sizes[CODE_BLOB] = {0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0};
 
+/* ---- Layouts ---- */
+
+static enum lsmkv_status layout_alloc(struct row_layout *layout, const struct key_shape *shape, int count, int columns)
+{
+    int i;
+
+    memset(layout, 0, sizeof(*layout));
+    layout->shape = shape;
+    layout->count = count;
+    layout->columns = columns;
+    layout->integer_column = -1;
+    layout->column_of = memory_alloc((size_t)count * sizeof(int));
+    layout->told_by = memory_alloc((size_t)count * sizeof(int));
+    layout->slot_of = memory_alloc((size_t)columns * sizeof(int));
+    if (!layout->column_of || !layout->told_by || !layout->slot_of)
+        return LSMKV_NOMEM;
+    for (i = 0; i < columns; i++)
+        layout->slot_of[i] = -1;
+    return LSMKV_OK;
+}
+
+enum lsmkv_status row_layout_init_table(struct row_layout *layout, const struct table_schema *schema)
+{
+    const struct key_shape *shape = &schema->primary;
+    enum lsmkv_status status = layout_alloc(layout, shape, schema->count, schema->count);
+    int i;
+
+    if (status)
+        return status;
+    layout->integer_column = schema->integer_column;
+    for (i = 0; i < schema->count; i++) {
+        layout->column_of[i] = layout->slot_of[i] = i;
+        layout->told_by[i] = i == schema->integer_column ? SLOT_ROWID : SLOT_PLAIN;
+    }
+    for (i = 0; i < shape->count; i++)
+        layout->told_by[shape->parts[i].column] = i;
+    return LSMKV_OK;
+}
+
+enum lsmkv_status row_layout_init_index(struct row_layout *layout, const struct table_schema *schema,
+                                        const struct table_index *index)
+{
+    const struct key_shape *shape = &index->shape;
+    enum lsmkv_status status = layout_alloc(layout, shape, shape->count, schema->count);
+    int i;
+
+    if (status)
+        return status;
+    layout->integer_column = schema->integer_column;
+    for (i = shape->count - 1; i >= 0; i--) { /* of a column that is there twice the first slot is read */
+        layout->column_of[i] = shape->parts[i].column;
+        layout->told_by[i] = i;
+        layout->slot_of[shape->parts[i].column] = i;
+    }
+    return LSMKV_OK;
+}
+
+void row_layout_release(struct row_layout *layout)
+{
+    memory_free(layout->column_of);
+    memory_free(layout->told_by);
+    memory_free(layout->slot_of);
+    memset(layout, 0, sizeof(*layout));
+}
+
+/* ---- Writing ---- */
+
 static uint64_t integer_code(int64_t integer)
 {
     unsigned code;
@@ -52,13 +119,23 @@ static uint64_t cell_code(const struct cell *cell)
     }
 }
 
-static uint64_t key_cell_code(const struct cell *cell, enum collation collation, bool rowid_key)
+/* The code of what a part of the key tells, or would if it were kept as it is. */
+static uint64_t part_cell_code(const struct cell *cell, const struct key_part *part)
 {
-    if (rowid_key || key_keeps_cell(cell, collation))
+    if (key_keeps_cell(cell, part->collation))
         return CODE_KEY;
     if (cell->type == CELL_REAL && !(cell->real == 0 && signbit(cell->real)))
         return CODE_KEY_REAL;
     return cell_code(cell);
+}
+
+static uint64_t slot_code(const struct row_layout *layout, int slot, const struct cell *cell)
+{
+    int part = layout->told_by[slot];
+
+    if (part == SLOT_ROWID)
+        return CODE_KEY;
+    return part == SLOT_PLAIN ? cell_code(cell) : part_cell_code(cell, &layout->shape->parts[part]);
 }
 
 static size_t content_size(uint64_t code)
@@ -84,8 +161,7 @@ static void put_content(struct lsmkv_buf *row, uint64_t code, const struct cell 
     row->size += size;
 }
 
-enum lsmkv_status row_encode(struct lsmkv_buf *row, const struct cell *cells, int count, int key_column,
-                             enum collation collation, bool rowid_key)
+enum lsmkv_status row_encode(struct lsmkv_buf *row, const struct row_layout *layout, const struct cell *cells)
 {
     enum { HEADER_SIZE_MAX = 5 };
     size_t codes_start = HEADER_SIZE_MAX, content = 0, header, prefix;
@@ -96,12 +172,12 @@ enum lsmkv_status row_encode(struct lsmkv_buf *row, const struct cell *cells, in
 
     /* The codes go after room for the longest size varint, which is then moved up to them. */
     row->size = 0;
-    status = bytes_reserve(row, HEADER_SIZE_MAX + (size_t)count * BYTES_VARINT_MAX);
+    status = bytes_reserve(row, HEADER_SIZE_MAX + (size_t)layout->count * BYTES_VARINT_MAX);
     if (status)
         return status;
     row->size = codes_start;
-    for (i = 0; i < count; i++) {
-        code = i == key_column ? key_cell_code(&cells[i], collation, rowid_key) : cell_code(&cells[i]);
+    for (i = 0; i < layout->count; i++) {
+        code = slot_code(layout, i, &cells[layout->column_of[i]]);
         row->size += bytes_put_varint(row->data + row->size, code);
         content += content_size(code);
         if (content > LSMKV_VALUE_MAX)
@@ -117,29 +193,41 @@ enum lsmkv_status row_encode(struct lsmkv_buf *row, const struct cell *cells, in
     if (status)
         return status;
     at = row->data + prefix;
-    for (i = 0; i < count; i++) {
+    for (i = 0; i < layout->count; i++) {
         /* Cannot fail: written above. */
         if (bytes_get_varint(&at, row->data + header, &code))
-            put_content(row, code, &cells[i]);
+            put_content(row, code, &cells[layout->column_of[i]]);
     }
     return LSMKV_OK;
 }
 
-enum lsmkv_status row_reader_init(struct row_reader *reader, int count, bool rowid_key)
+/* ---- Reading ---- */
+
+enum lsmkv_status row_reader_init(struct row_reader *reader, const struct row_layout *layout)
 {
+    size_t parts = (size_t)layout->shape->count + 1; /* one more: no empty allocations */
+
     memset(reader, 0, sizeof(*reader));
-    reader->fields = memory_alloc((size_t)count * sizeof(*reader->fields));
-    if (!reader->fields)
+    reader->layout = layout;
+    reader->fields = memory_alloc((size_t)layout->count * sizeof(*reader->fields));
+    reader->part_at = memory_alloc(parts * sizeof(*reader->part_at));
+    reader->scratch = memory_alloc(parts * sizeof(*reader->scratch));
+    if (!reader->fields || !reader->part_at || !reader->scratch) {
+        row_reader_release(reader);
         return LSMKV_NOMEM;
-    reader->count = count;
-    reader->rowid_key = rowid_key;
+    }
     return LSMKV_OK;
 }
 
 void row_reader_release(struct row_reader *reader)
 {
+    int i;
+
+    for (i = 0; reader->scratch && i < reader->layout->shape->count; i++)
+        lsmkv_buf_release(&reader->scratch[i]);
+    memory_free(reader->scratch);
+    memory_free(reader->part_at);
     memory_free(reader->fields);
-    lsmkv_buf_release(&reader->scratch);
     memset(reader, 0, sizeof(*reader));
 }
 
@@ -149,6 +237,8 @@ enum lsmkv_status row_reader_set(struct row_reader *reader, struct lsmkv_slice k
     uint64_t header;
 
     reader->known = 0;
+    reader->parts_known = 1;
+    reader->part_at[0] = LSMKV_TABLE_ID_SIZE;
     reader->key = key;
     reader->value = value;
     if (!bytes_get_varint(&at, end, &header) || header > value.size || header < (size_t)(at - value.data))
@@ -159,7 +249,7 @@ enum lsmkv_status row_reader_set(struct row_reader *reader, struct lsmkv_slice k
     return LSMKV_OK;
 }
 
-/* Finds the next column's content, checking that it lies within the value. */
+/* Finds the next slot's content, checking that it lies within the value. */
 static enum lsmkv_status find_next(struct row_reader *reader)
 {
     struct row_field *field = &reader->fields[reader->known];
@@ -186,15 +276,45 @@ static int64_t sign_extend(uint64_t bits, unsigned size)
     return (int64_t)(bits << shift) >> shift;
 }
 
-static enum lsmkv_status get_key_cell(struct row_reader *reader, bool real, struct cell *cell)
+/* Finds where part `part` of the key begins. */
+static enum lsmkv_status find_part(struct row_reader *reader, int part)
 {
-    enum lsmkv_status status;
+    while (reader->parts_known <= part) {
+        int last = reader->parts_known - 1;
+        size_t at = reader->part_at[last];
+        enum lsmkv_status status = key_skip_part(reader->key, &at, &reader->layout->shape->parts[last]);
 
-    if (reader->rowid_key) {
-        cell->type = CELL_INTEGER;
-        return key_get_rowid(reader->key, &cell->integer) ? LSMKV_OK : LSMKV_CORRUPT;
+        if (status)
+            return status;
+        reader->part_at[reader->parts_known++] = at;
     }
-    status = key_get_cell(reader->key, cell, &reader->scratch);
+    return LSMKV_OK;
+}
+
+static enum lsmkv_status get_rowid(const struct row_reader *reader, struct cell *cell)
+{
+    cell->type = CELL_INTEGER;
+    return reader->layout->shape->rowid && key_get_rowid(reader->key, &cell->integer) ? LSMKV_OK : LSMKV_CORRUPT;
+}
+
+/* What the key says of a slot; a key that goes on after its last part is damaged. */
+static enum lsmkv_status get_key_cell(struct row_reader *reader, int part, bool real, struct cell *cell)
+{
+    const struct key_shape *shape = reader->layout->shape;
+    enum lsmkv_status status;
+    size_t at;
+
+    if (part == SLOT_ROWID)
+        return get_rowid(reader, cell);
+    if (part == SLOT_PLAIN)
+        return LSMKV_CORRUPT;
+    status = find_part(reader, part);
+    if (status)
+        return status;
+    at = reader->part_at[part];
+    status = key_get_part(reader->key, &at, &shape->parts[part], cell, &reader->scratch[part]);
+    if (!status && part == shape->count - 1 && reader->key.size - at != (shape->rowid ? 8 : 0))
+        status = LSMKV_CORRUPT;
     if (!status && real && cell->type == CELL_INTEGER) {
         cell->type = CELL_REAL;
         cell->real = (double)cell->integer;
@@ -202,19 +322,39 @@ static enum lsmkv_status get_key_cell(struct row_reader *reader, bool real, stru
     return status;
 }
 
+enum lsmkv_status row_reader_primary_key(struct row_reader *reader, const struct table_index *index, uint32_t keyspace,
+                                         struct lsmkv_buf *key)
+{
+    enum lsmkv_status status = find_part(reader, index->count);
+    size_t at;
+
+    /* The offset behind the last part is that of the rowid. */
+    if (status)
+        return status;
+    at = reader->part_at[index->count];
+    if (at >= reader->key.size)
+        return LSMKV_CORRUPT;
+    key->size = 0;
+    status = key_put_keyspace(key, keyspace);
+    return status ? status : bytes_append(key, reader->key.data + at, reader->key.size - at);
+}
+
 enum lsmkv_status row_reader_get(struct row_reader *reader, int column, struct cell *cell)
 {
     const struct row_field *field;
     const uint8_t *content;
     uint64_t bits;
+    int slot = reader->layout->slot_of[column];
 
-    while (reader->known <= column) {
+    if (slot < 0)
+        return get_rowid(reader, cell);
+    while (reader->known <= slot) {
         enum lsmkv_status status = find_next(reader);
 
         if (status)
             return status;
     }
-    field = &reader->fields[column];
+    field = &reader->fields[slot];
     content = reader->value.data + field->offset;
     switch (field->code) {
     case CODE_NULL:
@@ -232,7 +372,7 @@ enum lsmkv_status row_reader_get(struct row_reader *reader, int column, struct c
         return LSMKV_OK;
     case CODE_KEY:
     case CODE_KEY_REAL:
-        return get_key_cell(reader, field->code == CODE_KEY_REAL, cell);
+        return get_key_cell(reader, reader->layout->told_by[slot], field->code == CODE_KEY_REAL, cell);
     default:
         break;
     }

@@ -10,7 +10,7 @@ enum lsmkv_status rowid_key(const struct sql_table *table, struct lsmkv_buf *key
     enum lsmkv_status status;
 
     key->size = 0;
-    status = key_put_table(key, table->shadow.table_id);
+    status = key_put_keyspace(key, table->keyspace);
     return status ? status : key_put_rowid(key, rowid);
 }
 

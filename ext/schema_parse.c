@@ -4,62 +4,8 @@
 
 #include "ext/error.h"
 #include "ext/memory.h"
-#include "ext/token.h"
-
-/* Reads tokens one ahead. */
-struct parser {
-    struct table_schema *schema;
-    const char *at;
-    struct token token;
-    char **message;
-};
-
-static void advance(struct parser *parser)
-{
-    parser->token = token_next(&parser->at);
-}
-
-static void parser_init(struct parser *parser, struct table_schema *schema, const char *sql, char **message)
-{
-    parser->schema = schema;
-    parser->at = sql;
-    parser->message = message;
-    advance(parser);
-}
-
-/* Takes the word if it is next. */
-static bool accept(struct parser *parser, const char *word)
-{
-    if (!token_is(&parser->token, word))
-        return false;
-    advance(parser);
-    return true;
-}
-
-static bool accept_punctuation(struct parser *parser, char byte)
-{
-    if (!token_is_punctuation(&parser->token, byte))
-        return false;
-    advance(parser);
-    return true;
-}
-
-static int fail_near(struct parser *parser)
-{
-    if (parser->token.kind == TOKEN_END)
-        return error_set(parser->message, SQLITE_ERROR, "incomplete column or constraint");
-    if (parser->token.kind == TOKEN_ILLEGAL)
-        return error_set(parser->message, SQLITE_ERROR, "unterminated quote or comment");
-    return error_set(parser->message, SQLITE_ERROR, "near \"%.*s\": syntax error", (int)parser->token.size,
-                     parser->token.text);
-}
-
-static int fail_clause(struct parser *parser, const char *clause, const char *column)
-{
-    if (column)
-        return error_set(parser->message, SQLITE_ERROR, "column %s: %s is not supported", column, clause);
-    return error_set(parser->message, SQLITE_ERROR, "%s is not supported", clause);
-}
+#include "ext/parser.h"
+#include "ext/schema_keys.h"
 
 /* ---- Types ---- */
 
@@ -83,7 +29,7 @@ static void take_token(struct parser *parser, sqlite3_str *text)
     if (parser->token.spaced && sqlite3_str_length(text))
         sqlite3_str_appendchar(text, 1, ' ');
     sqlite3_str_append(text, parser->token.text, (int)parser->token.size);
-    advance(parser);
+    parser_advance(parser);
 }
 
 /* "(10)" or "(10, 2)", with signs. */
@@ -96,11 +42,11 @@ static int parse_type_size(struct parser *parser, sqlite3_str *text)
         if (token_is_punctuation(&parser->token, '+') || token_is_punctuation(&parser->token, '-'))
             take_token(parser, text);
         if (parser->token.kind != TOKEN_NUMBER && parser->token.kind != TOKEN_WORD)
-            return fail_near(parser);
+            return parser_fail_near(parser);
         take_token(parser, text);
         more = token_is_punctuation(&parser->token, ',');
         if (!more && !token_is_punctuation(&parser->token, ')'))
-            return fail_near(parser);
+            return parser_fail_near(parser);
         take_token(parser, text);
     }
     return SQLITE_OK;
@@ -114,7 +60,7 @@ static int parse_type(struct parser *parser, struct column *column)
 
     while (!rc && token_is_name(&parser->token) && !starts_column_constraint(&parser->token)) {
         if (token_is(&parser->token, "HIDDEN")) /* of a virtual table's column: SQLite would hide it */
-            rc = fail_clause(parser, "HIDDEN in a type", column->name);
+            rc = parser_fail_clause(parser, "HIDDEN in a type", column->name);
         take_token(parser, text);
     }
     if (!rc && sqlite3_str_length(text) && token_is_punctuation(&parser->token, '('))
@@ -131,99 +77,156 @@ static int parse_type(struct parser *parser, struct column *column)
     return rc;
 }
 
+/* ---- DEFAULT ---- */
+
+static bool is_literal_word(const struct token *token)
+{
+    static const char *const words[] = {"NULL", "CURRENT_TIME", "CURRENT_DATE", "CURRENT_TIMESTAMP"};
+    size_t i;
+
+    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (token_is(token, words[i]))
+            return true;
+    }
+    return false;
+}
+
+/* A number, a string, a blob, NULL or a CURRENT_...: moves past it; `*end` is where it ends. */
+static bool accept_literal(struct parser *parser, const char **end)
+{
+    struct token token = parser->token;
+
+    if (token_is(&token, "x")) { /* x'00' */
+        const char *at = parser->at;
+        struct token string = token_next(&at);
+
+        if (string.kind != TOKEN_STRING || string.spaced)
+            return false;
+        parser_advance(parser);
+        token = parser->token;
+    } else if (token.kind != TOKEN_NUMBER && token.kind != TOKEN_STRING && !is_literal_word(&token)) {
+        return false;
+    }
+    *end = token.text + token.size;
+    parser_advance(parser);
+    return true;
+}
+
+/* A name stands for itself as a string, but for TRUE and FALSE. */
+static int take_name_as_default(struct parser *parser, char **text)
+{
+    bool boolean = token_is(&parser->token, "TRUE") || token_is(&parser->token, "FALSE");
+    char *name, *quoted;
+    int rc;
+
+    if (!token_is_name(&parser->token) || starts_column_constraint(&parser->token))
+        return parser_fail_near(parser);
+    rc = parser_take_name(parser, &name);
+    if (rc || boolean) {
+        *text = rc ? NULL : name;
+        return rc;
+    }
+    quoted = sqlite3_mprintf("%Q", name);
+    memory_free(name);
+    *text = quoted ? memory_copy_text(quoted, strlen(quoted)) : NULL;
+    sqlite3_free(quoted);
+    return *text ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+/* As in SQLite the last DEFAULT of a column counts. */
+static int parse_default(struct parser *parser, struct column *column)
+{
+    const char *from = parser->token.text, *end;
+    bool is_signed;
+    int rc;
+
+    memory_free(column->default_sql);
+    column->default_sql = NULL;
+    if (token_is_punctuation(&parser->token, '('))
+        return parser_take_expression(parser, &column->default_sql);
+    is_signed = parser_accept_punctuation(parser, '+') || parser_accept_punctuation(parser, '-');
+    if (accept_literal(parser, &end)) {
+        column->default_sql = memory_copy_text(from, (size_t)(end - from));
+        return column->default_sql ? SQLITE_OK : SQLITE_NOMEM;
+    }
+    rc = is_signed ? parser_fail_near(parser) : take_name_as_default(parser, &column->default_sql);
+    return rc;
+}
+
 /* ---- Column constraints ---- */
 
 static int parse_not_null(struct parser *parser, struct column *column)
 {
     if (token_is(&parser->token, "DEFERRABLE"))
-        return fail_clause(parser, "DEFERRABLE", column->name);
-    if (!accept(parser, "NULL"))
-        return fail_near(parser);
-    if (token_is(&parser->token, "ON"))
-        return fail_clause(parser, "ON CONFLICT", column->name);
+        return parser_fail_clause(parser, "DEFERRABLE", column->name);
+    if (!parser_accept(parser, "NULL"))
+        return parser_fail_near(parser);
     column->not_null = true;
-    return SQLITE_OK;
+    return parser_refuse_conflict(parser, column->name);
 }
 
 static int parse_collate(struct parser *parser, struct column *column)
 {
-    if (!token_is_name(&parser->token) && parser->token.kind != TOKEN_STRING)
-        return fail_near(parser);
     memory_free(column->collate);
-    column->collate = token_value(&parser->token);
-    if (!column->collate)
+    column->collate = NULL;
+    return parser_take_name(parser, &column->collate);
+}
+
+/* The name stays for the constraints that follow in the same definition, as in SQLite. */
+static int parse_constraint_name(struct parser *parser, char **name)
+{
+    memory_free(*name);
+    *name = NULL;
+    return parser_take_name(parser, name);
+}
+
+static int parse_check(struct parser *parser, const char *name)
+{
+    struct table_check *check = schema_add_check(parser->schema);
+
+    if (!check)
         return SQLITE_NOMEM;
-    advance(parser);
-    return SQLITE_OK;
-}
-
-/* The name after CONSTRAINT, which means nothing. */
-static int skip_constraint_name(struct parser *parser)
-{
-    if (!token_is_name(&parser->token) && parser->token.kind != TOKEN_STRING)
-        return fail_near(parser);
-    advance(parser);
-    return SQLITE_OK;
-}
-
-/* What may follow PRIMARY KEY, of a column or inside the parentheses of a table's. */
-static int parse_key_rest(struct parser *parser, const char *column)
-{
-    if (token_is(&parser->token, "DESC"))
-        return fail_clause(parser, "PRIMARY KEY DESC", column);
-    accept(parser, "ASC");
-    if (token_is(&parser->token, "ON"))
-        return fail_clause(parser, "ON CONFLICT", column);
-    if (token_is(&parser->token, "AUTOINCREMENT"))
-        return fail_clause(parser, "AUTOINCREMENT", column);
-    return SQLITE_OK;
-}
-
-static int set_key(struct parser *parser, int column)
-{
-    if (parser->schema->key_column >= 0)
-        return error_set(parser->message, SQLITE_ERROR, "more than one PRIMARY KEY");
-    parser->schema->key_column = column;
-    return SQLITE_OK;
-}
-
-static int parse_primary_key(struct parser *parser, int index)
-{
-    int rc;
-
-    if (!accept(parser, "KEY"))
-        return fail_near(parser);
-    rc = set_key(parser, index);
-    return rc ? rc : parse_key_rest(parser, parser->schema->columns[index].name);
+    if (name) {
+        check->name = memory_copy_text(name, strlen(name));
+        if (!check->name)
+            return SQLITE_NOMEM;
+    }
+    return parser_take_expression(parser, &check->sql);
 }
 
 static int refuse_constraint(struct parser *parser, const char *column)
 {
-    static const char *const words[] = {"UNIQUE", "CHECK", "DEFAULT", "REFERENCES", "ON", "DEFERRABLE"};
+    static const char *const words[] = {"REFERENCES", "ON", "DEFERRABLE"};
     size_t i;
 
     if (token_is(&parser->token, "GENERATED") || token_is(&parser->token, "AS"))
-        return fail_clause(parser, "a generated column", column);
+        return parser_fail_clause(parser, "a generated column", column);
     for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (token_is(&parser->token, words[i]))
-            return fail_clause(parser, words[i], column);
+            return parser_fail_clause(parser, words[i], column);
     }
-    return fail_near(parser);
+    return parser_fail_near(parser);
 }
 
-static int parse_column_constraint(struct parser *parser, int index)
+static int parse_column_constraint(struct parser *parser, int index, char **name)
 {
     struct column *column = &parser->schema->columns[index];
 
-    if (accept(parser, "CONSTRAINT"))
-        return skip_constraint_name(parser);
-    if (accept(parser, "PRIMARY"))
-        return parse_primary_key(parser, index);
-    if (accept(parser, "NOT"))
+    if (parser_accept(parser, "CONSTRAINT"))
+        return parse_constraint_name(parser, name);
+    if (parser_accept(parser, "PRIMARY"))
+        return schema_parse_column_key(parser, index);
+    if (parser_accept(parser, "UNIQUE"))
+        return schema_parse_column_unique(parser, index);
+    if (parser_accept(parser, "NOT"))
         return parse_not_null(parser, column);
-    if (accept(parser, "NULL"))
-        return token_is(&parser->token, "ON") ? fail_clause(parser, "ON CONFLICT", column->name) : SQLITE_OK;
-    if (accept(parser, "COLLATE"))
+    if (parser_accept(parser, "NULL"))
+        return parser_refuse_conflict(parser, column->name);
+    if (parser_accept(parser, "DEFAULT"))
+        return parse_default(parser, column);
+    if (parser_accept(parser, "CHECK"))
+        return parse_check(parser, *name);
+    if (parser_accept(parser, "COLLATE"))
         return parse_collate(parser, column);
     return refuse_constraint(parser, column->name);
 }
@@ -232,12 +235,13 @@ static int parse_column_constraint(struct parser *parser, int index)
 static int add_column(struct parser *parser)
 {
     struct table_schema *schema = parser->schema;
-    char *name = token_value(&parser->token);
+    bool quoted = parser->token.kind == TOKEN_NAME;
     struct column *column;
-    int rc = SQLITE_OK;
+    char *name;
+    int rc = parser_take_name(parser, &name);
 
-    if (!name)
-        return SQLITE_NOMEM;
+    if (rc)
+        return rc;
     if (schema_find_column(schema, name) >= 0)
         rc = error_core(parser->message, SQLITE_ERROR, "duplicate column name: %s", name);
     else if (schema->count >= SCHEMA_COLUMNS_MAX)
@@ -248,14 +252,14 @@ static int add_column(struct parser *parser)
         return rc ? rc : SQLITE_NOMEM;
     }
     column->name = name;
-    column->quoted = parser->token.kind == TOKEN_NAME;
-    advance(parser);
+    column->quoted = quoted;
     return SQLITE_OK;
 }
 
 int schema_parse_column(struct table_schema *schema, const char *sql, char **message)
 {
     struct parser parser;
+    char *name = NULL;
     int rc;
 
     parser_init(&parser, schema, sql, message);
@@ -263,12 +267,13 @@ int schema_parse_column(struct table_schema *schema, const char *sql, char **mes
         return error_set(message, SQLITE_ERROR, "%.*s: a string literal cannot name a column", (int)parser.token.size,
                          parser.token.text);
     if (!token_is_name(&parser.token))
-        return fail_near(&parser);
+        return parser_fail_near(&parser);
     rc = add_column(&parser);
     if (!rc)
         rc = parse_type(&parser, &schema->columns[schema->count - 1]);
     while (!rc && parser.token.kind != TOKEN_END)
-        rc = parse_column_constraint(&parser, schema->count - 1);
+        rc = parse_column_constraint(&parser, schema->count - 1, &name);
+    memory_free(name);
     return rc;
 }
 
@@ -283,91 +288,38 @@ bool schema_is_constraint(const char *sql)
            token_is(&token, "CHECK") || token_is(&token, "FOREIGN") || token_is(&token, "INDEX");
 }
 
-/* The column inside PRIMARY KEY(...). */
-static int parse_key_column(struct parser *parser)
-{
-    char *name;
-    int index, rc;
-
-    if (!token_is_name(&parser->token) && parser->token.kind != TOKEN_STRING)
-        return fail_near(parser);
-    name = token_value(&parser->token);
-    if (!name)
-        return SQLITE_NOMEM;
-    index = schema_find_column(parser->schema, name);
-    if (index < 0)
-        rc = error_set(parser->message, SQLITE_ERROR, "PRIMARY KEY: no such column: %s", name);
-    else
-        rc = set_key(parser, index);
-    memory_free(name);
-    if (rc)
-        return rc;
-    advance(parser);
-    if (token_is(&parser->token, "COLLATE"))
-        return fail_clause(parser, "COLLATE inside PRIMARY KEY", parser->schema->columns[index].name);
-    return parse_key_rest(parser, parser->schema->columns[index].name);
-}
-
-static int parse_table_key(struct parser *parser)
+static int parse_table_constraint(struct parser *parser, char **name)
 {
     int rc;
 
-    if (!accept(parser, "KEY") || !accept_punctuation(parser, '('))
-        return fail_near(parser);
-    rc = parse_key_column(parser);
-    if (rc)
-        return rc;
-    if (token_is_punctuation(&parser->token, ','))
-        return fail_clause(parser, "a composite PRIMARY KEY", NULL);
-    if (!accept_punctuation(parser, ')'))
-        return fail_near(parser);
-    if (token_is(&parser->token, "ON"))
-        return fail_clause(parser, "ON CONFLICT", NULL);
-    return parser->token.kind == TOKEN_END ? SQLITE_OK : fail_near(parser);
+    if (parser_accept(parser, "CONSTRAINT"))
+        return parse_constraint_name(parser, name);
+    if (parser_accept(parser, "PRIMARY"))
+        return schema_parse_table_key(parser);
+    if (parser_accept(parser, "UNIQUE"))
+        return schema_parse_table_unique(parser);
+    if (parser_accept(parser, "INDEX"))
+        return schema_parse_index(parser);
+    if (parser_accept(parser, "CHECK")) {
+        rc = parse_check(parser, *name);
+        return rc ? rc : parser_refuse_conflict(parser, NULL);
+    }
+    if (token_is(&parser->token, "FOREIGN"))
+        return parser_fail_clause(parser, "FOREIGN KEY", NULL);
+    return parser_fail_near(parser);
 }
 
 int schema_parse_constraint(struct table_schema *schema, const char *sql, char **message)
 {
     struct parser parser;
+    char *name = NULL;
     int rc = SQLITE_OK;
 
     parser_init(&parser, schema, sql, message);
-    if (accept(&parser, "CONSTRAINT"))
-        rc = skip_constraint_name(&parser);
-    if (rc)
-        return rc;
-    if (accept(&parser, "PRIMARY"))
-        return parse_table_key(&parser);
-    if (token_is(&parser.token, "UNIQUE"))
-        return fail_clause(&parser, "UNIQUE", NULL);
-    if (token_is(&parser.token, "CHECK"))
-        return fail_clause(&parser, "CHECK", NULL);
-    if (token_is(&parser.token, "FOREIGN"))
-        return fail_clause(&parser, "FOREIGN KEY", NULL);
-    if (token_is(&parser.token, "INDEX"))
-        return fail_clause(&parser, "INDEX", NULL);
-    return fail_near(&parser);
-}
-
-int schema_finish(struct table_schema *schema, char **message)
-{
-    struct column *key;
-
-    if (schema->count == 0)
-        return error_set(message, SQLITE_ERROR, "a table needs at least one column");
-    if (schema->key_column < 0)
-        return SQLITE_OK;
-    key = &schema->columns[schema->key_column];
-    if (sqlite3_stricmp(key->type, "INTEGER") == 0) {
-        schema->key_kind = KEY_INTEGER;
-        return SQLITE_OK;
-    }
-    schema->key_kind = KEY_COLUMN;
-    key->not_null = true;
-    if (key->collate && !collation_of_name(key->collate, &schema->collation))
-        return error_set(message, SQLITE_ERROR, "column %s: COLLATE %s is not supported in a key", key->name,
-                         key->collate);
-    return SQLITE_OK;
+    while (!rc && parser.token.kind != TOKEN_END)
+        rc = parse_table_constraint(&parser, &name);
+    memory_free(name);
+    return rc;
 }
 
 /* ---- A whole definition ---- */

@@ -15,10 +15,10 @@ bool schema_is_constraint(const char *sql);
 /* Adds the column that `sql` defines. Returns an SQLite code, with a message on failure. */
 int schema_parse_column(struct table_schema *schema, const char *sql, char **message);
 
-/* Applies a table constraint. */
+/* Applies a table constraint; the columns that it names must be there already. */
 int schema_parse_constraint(struct table_schema *schema, const char *sql, char **message);
 
-/* Called after the last column and constraint: settles the kind of key. */
+/* Called after the last column and constraint: settles key, collations and indexes. Defined in schema_keys.c. */
 int schema_finish(struct table_schema *schema, char **message);
 
 /* Parses a whole definition: columns and constraints between commas. */

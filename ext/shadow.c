@@ -4,7 +4,7 @@
 
 #include "ext/error.h"
 
-#define FORMAT 1
+#define FORMAT_MAX 2
 
 void shadow_release(struct shadow *shadow)
 {
@@ -31,7 +31,7 @@ static int run(sqlite3 *db, char *sql, char **message)
 
 static int bind_all(sqlite3_stmt *statement, const struct shadow *shadow)
 {
-    int rc = sqlite3_bind_int(statement, 1, FORMAT);
+    int rc = sqlite3_bind_int(statement, 1, shadow->format);
 
     if (!rc)
         rc = sqlite3_bind_text(statement, 2, shadow->columns, -1, SQLITE_STATIC);
@@ -118,7 +118,8 @@ static int take_row(struct shadow *shadow, sqlite3_stmt *statement, int *read)
     if (!name)
         return SQLITE_OK;
     if (strcmp(name, "format") == 0) {
-        *read |= sqlite3_column_int64(statement, 1) == FORMAT ? READ_FORMAT : 0;
+        shadow->format = sqlite3_column_int(statement, 1);
+        *read |= shadow->format >= 1 && shadow->format <= FORMAT_MAX ? READ_FORMAT : 0;
     } else if (strcmp(name, "columns") == 0) {
         *read |= READ_COLUMNS;
         return take_text(&shadow->columns, statement);

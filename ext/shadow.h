@@ -2,7 +2,7 @@
  * shadow.h - the shadow table <name>_lsmkv: what connecting to a table needs to know without touching the store.
  *
  *   k          v
- *   'format'   1
+ *   'format'   schema_version() of the definition: versions of lsmkv that do not know it refuse the table
  *   'columns'  the definition, as schema_definition() gives it
  *   'dir'      the directory as it was given; NULL: beside the database file
  *   'memory'   1 if the store is the connection's private one in memory, else 0
@@ -20,6 +20,7 @@
 #define SHADOW_SUFFIX "lsmkv" /* behind the table's name and "_" */
 
 struct shadow {
+    int format;
     char *columns; /* sqlite3_free() */
     char *dir;     /* sqlite3_free(); may be NULL */
     bool in_memory;

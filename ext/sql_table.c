@@ -58,6 +58,7 @@ void sql_table_free(struct sql_table *table)
     sqlite3_free(table->broken);
     sqlite3_free(table->base.zErrMsg);
     shadow_release(&table->shadow);
+    row_layout_release(&table->layout);
     schema_release(&table->schema);
     connection_unref(table->connection);
     memory_free(table);
@@ -67,9 +68,12 @@ void sql_table_free(struct sql_table *table)
 static int find_order(struct sql_table *table)
 {
     sqlite3_stmt *statement = NULL;
-    int rc;
+    bool binary = false;
+    int i, rc;
 
-    if (schema_has_rowid(&table->schema) || table->schema.collation != COLLATION_BINARY)
+    for (i = 0; i < table->schema.primary.count; i++)
+        binary = binary || table->schema.primary.parts[i].collation == COLLATION_BINARY;
+    if (!binary)
         return SQLITE_OK;
     rc = sqlite3_prepare_v2(table->connection->db, "PRAGMA encoding", -1, &statement, NULL);
     if (!rc && sqlite3_step(statement) == SQLITE_ROW)
@@ -85,7 +89,7 @@ int sql_table_declare(struct sql_table *table, char **message)
     int rc;
 
     table->cells = memory_alloc((size_t)table->schema.count * sizeof(*table->cells));
-    if (!declaration || !table->cells) {
+    if (!declaration || !table->cells || row_layout_init_table(&table->layout, &table->schema)) {
         sqlite3_free(declaration);
         return SQLITE_NOMEM;
     }
@@ -208,8 +212,8 @@ static int table_rollback_to(sqlite3_vtab *vtab, int level)
 void sql_table_key_range(const struct sql_table *table, uint8_t *bounds, struct lsmkv_slice *lower,
                          struct lsmkv_slice *upper)
 {
-    bytes_put_be(bounds, table->shadow.table_id, LSMKV_TABLE_ID_SIZE);
-    bytes_put_be(bounds + LSMKV_TABLE_ID_SIZE, (uint64_t)table->shadow.table_id + 1, LSMKV_TABLE_ID_SIZE);
+    bytes_put_be(bounds, table->keyspace, LSMKV_TABLE_ID_SIZE);
+    bytes_put_be(bounds + LSMKV_TABLE_ID_SIZE, (uint64_t)table->keyspace + 1, LSMKV_TABLE_ID_SIZE);
     *lower = bytes_slice(bounds, LSMKV_TABLE_ID_SIZE);
     *upper = bytes_slice(bounds + LSMKV_TABLE_ID_SIZE, LSMKV_TABLE_ID_SIZE);
 }

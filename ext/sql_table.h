@@ -20,7 +20,9 @@ struct sql_table {
     struct sql_table *next; /* in connection->tables */
     char *schema_name, *name;
     struct table_schema schema;
+    struct row_layout layout; /* of its rows */
     struct shadow shadow;
+    uint32_t keyspace;       /* that its rows' keys start with; known once attached */
     bool unordered;          /* SQLite compares keys in another order than theirs: only = can use them */
     char *broken;            /* why the shadow table cannot be used; NULL: it can */
     char *store_name;        /* of the table in the store; known once attached */
@@ -55,7 +57,13 @@ static inline bool sql_table_is_temp(const struct sql_table *table)
 /* Finds a connected table by "name" or "schema.name"; connects to it first. NULL, with a message, if there is none. */
 struct sql_table *sql_table_find(struct connection *connection, const char *name, char **message);
 
-/* The range of all keys of the table: `bounds` holds 2 * LSMKV_TABLE_ID_SIZE bytes. */
+/* The keyspace of the keys of schema.indexes[index]. */
+static inline uint32_t sql_table_index_keyspace(const struct sql_table *table, int index)
+{
+    return table->keyspace + 1 + (uint32_t)index;
+}
+
+/* The range of all keys of the table's rows: `bounds` holds 2 * LSMKV_TABLE_ID_SIZE bytes. */
 void sql_table_key_range(const struct sql_table *table, uint8_t *bounds, struct lsmkv_slice *lower,
                          struct lsmkv_slice *upper);
 

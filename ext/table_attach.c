@@ -66,6 +66,7 @@ static int find_name(struct sql_table *table, char **message)
                          registry_dir(table->session->store));
     sqlite3_free(table->store_name);
     table->store_name = name;
+    table->keyspace = table->shadow.table_id;
     return SQLITE_OK;
 }
 

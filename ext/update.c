@@ -35,12 +35,13 @@ static int fail(struct sql_table *table, enum lsmkv_status status, const struct 
 static enum lsmkv_status start_key(const struct sql_table *table, struct lsmkv_buf *key)
 {
     key->size = 0;
-    return key_put_table(key, table->shadow.table_id);
+    return key_put_keyspace(key, table->keyspace);
 }
 
 /* The key under which SQLite knows a row: what sql_cursor_rowid() or the key column gave. */
 static enum lsmkv_status known_key(const struct sql_table *table, struct lsmkv_buf *key, sqlite3_value *value)
 {
+    const struct key_part *part = table->schema.primary.parts;
     struct cell cell;
     enum lsmkv_status status;
 
@@ -49,7 +50,9 @@ static enum lsmkv_status known_key(const struct sql_table *table, struct lsmkv_b
     status = cell_from_value(&cell, value);
     if (!status)
         status = start_key(table, key);
-    return status ? status : key_put_cell(key, &cell, table->schema.collation);
+    if (!status && schema_has_hidden_key(&table->schema))
+        return bytes_append(key, cell.bytes.data, cell.bytes.size);
+    return status ? status : key_put_part(key, &cell, part->collation, part->descending);
 }
 
 static enum lsmkv_status cell_key(const struct sql_table *table, struct lsmkv_buf *key)
@@ -58,7 +61,7 @@ static enum lsmkv_status cell_key(const struct sql_table *table, struct lsmkv_bu
 
     if (status)
         return status;
-    return key_put_cell(key, &table->cells[table->schema.key_column], table->schema.collation);
+    return key_put_shape(key, &table->schema.primary, table->cells, 0);
 }
 
 /* ---- Values ---- */
@@ -72,7 +75,7 @@ static int read_old_row(struct sql_table *table)
 
     error_clear(&err);
     if (!table->old.fields)
-        status = row_reader_init(&table->old, table->schema.count, schema_has_rowid(&table->schema));
+        status = row_reader_init(&table->old, &table->layout);
     if (!status)
         status = lsmkv_get(table->session->engine, bytes_of(&table->old_key), &table->old_row, &found, &err);
     if (status)
@@ -117,8 +120,7 @@ static int check_not_null(struct sql_table *table)
     int i;
 
     for (i = 0; i < schema->count; i++) {
-        if (schema->columns[i].not_null && table->cells[i].type == CELL_NULL &&
-            !(schema->key_kind == KEY_INTEGER && i == schema->key_column))
+        if (schema->columns[i].not_null && table->cells[i].type == CELL_NULL && i != schema->integer_column)
             return error_core(&table->base.zErrMsg, SQLITE_CONSTRAINT_NOTNULL, "NOT NULL constraint failed: %s.%s",
                               table->name, schema->columns[i].name);
     }
@@ -141,7 +143,7 @@ static int column_rowid(const struct change *change, int64_t *rowid, bool *given
     *given = false;
     if (table->schema.key_kind != KEY_INTEGER)
         return SQLITE_OK;
-    cell = &table->cells[table->schema.key_column];
+    cell = &table->cells[table->schema.integer_column];
     if (cell->type == CELL_NULL)
         return change->old_key ? mismatch(table) : SQLITE_OK;
     if (cell->type != CELL_INTEGER)
@@ -155,7 +157,7 @@ static int disagree(struct sql_table *table)
 {
     return error_set(&table->base.zErrMsg, SQLITE_ERROR,
                      "table %s: rowid and %s are given different values, but are the same", table->name,
-                     table->schema.columns[table->schema.key_column].name);
+                     table->schema.columns[table->schema.integer_column].name);
 }
 
 /* SQLite does not know that rowid and INTEGER PRIMARY KEY are one: either may have been given, or changed. */
@@ -212,13 +214,31 @@ static int settle_key(struct change *change)
     if (rc)
         return rc;
     if (table->schema.key_kind == KEY_INTEGER) {
-        table->cells[table->schema.key_column].type = CELL_INTEGER;
-        table->cells[table->schema.key_column].integer = change->rowid;
+        table->cells[table->schema.integer_column].type = CELL_INTEGER;
+        table->cells[table->schema.integer_column].integer = change->rowid;
     }
     return fail(table, rowid_key(table, &table->key, change->rowid), NULL);
 }
 
 /* ---- Writing ---- */
+
+/* "UNIQUE constraint failed: t.a, t.b": the first `count` parts of `shape`. */
+static int columns_taken(struct sql_table *table, const struct key_shape *shape, int count, int code)
+{
+    sqlite3_str *columns = sqlite3_str_new(NULL);
+    char *text;
+    int i;
+
+    for (i = 0; i < count; i++)
+        sqlite3_str_appendf(columns, "%s%s.%s", i ? ", " : "", table->name,
+                            table->schema.columns[shape->parts[i].column].name);
+    text = sqlite3_str_finish(columns);
+    if (!text)
+        return SQLITE_NOMEM;
+    error_core(&table->base.zErrMsg, code, "UNIQUE constraint failed: %s", text);
+    sqlite3_free(text);
+    return code;
+}
 
 static int taken(struct sql_table *table)
 {
@@ -227,8 +247,10 @@ static int taken(struct sql_table *table)
     if (schema->key_kind == KEY_HIDDEN_ROWID)
         return error_core(&table->base.zErrMsg, SQLITE_CONSTRAINT_ROWID, "UNIQUE constraint failed: %s.rowid",
                           table->name);
-    return error_core(&table->base.zErrMsg, SQLITE_CONSTRAINT_PRIMARYKEY, "UNIQUE constraint failed: %s.%s",
-                      table->name, schema->columns[schema->key_column].name);
+    if (schema->key_kind == KEY_INTEGER)
+        return error_core(&table->base.zErrMsg, SQLITE_CONSTRAINT_PRIMARYKEY, "UNIQUE constraint failed: %s.%s",
+                          table->name, schema->columns[schema->integer_column].name);
+    return columns_taken(table, &schema->primary, schema->primary.count, SQLITE_CONSTRAINT_PRIMARYKEY);
 }
 
 static int check_unique(const struct change *change)
@@ -275,9 +297,7 @@ static int write_row(const struct change *change)
 
 static int encode_row(struct sql_table *table, struct lsmkv_buf *row)
 {
-    const struct table_schema *schema = &table->schema;
-    enum lsmkv_status status =
-        row_encode(row, table->cells, schema->count, schema->key_column, schema->collation, schema_has_rowid(schema));
+    enum lsmkv_status status = row_encode(row, &table->layout, table->cells);
 
     if (status == LSMKV_TOOBIG)
         return error_set(&table->base.zErrMsg, SQLITE_TOOBIG, "table %s: a row is over the limit of %u bytes",

@@ -75,28 +75,39 @@ static void what_is_not_supported_is_refused_by_name(void **state)
     static const struct {
         const char *arguments, *message;
     } cases[] = {
-        {"a UNIQUE", "column a: UNIQUE is not supported"},
-        {"a CHECK (a > 0)", "column a: CHECK is not supported"},
-        {"a DEFAULT 1", "column a: DEFAULT is not supported"},
+        {"a UNIQUE", "UNIQUE is not supported"},
+        {"a CHECK (a > 0)", "CHECK is not supported"},
+        {"a DEFAULT 1", "column a: DEFAULT is supported with NOT NULL only"},
+        {"a NOT NULL DEFAULT 1", "DEFAULT is not supported"},
+        {"a INTEGER PRIMARY KEY NOT NULL DEFAULT 1", "DEFAULT of an INTEGER PRIMARY KEY is not supported"},
         {"a REFERENCES t(b)", "column a: REFERENCES is not supported"},
         {"a GENERATED ALWAYS AS (1)", "column a: a generated column is not supported"},
         {"a, b AS (a + 1)", "column b: a generated column is not supported"},
         {"a INTEGER PRIMARY KEY AUTOINCREMENT", "column a: AUTOINCREMENT is not supported"},
-        {"a INTEGER PRIMARY KEY DESC", "column a: PRIMARY KEY DESC is not supported"},
         {"a PRIMARY KEY ON CONFLICT REPLACE", "column a: ON CONFLICT is not supported"},
         {"a NOT NULL ON CONFLICT IGNORE", "column a: ON CONFLICT is not supported"},
-        {"a, b, PRIMARY KEY (a, b)", "a composite PRIMARY KEY is not supported"},
-        {"a, PRIMARY KEY (a DESC)", "column a: PRIMARY KEY DESC is not supported"},
+        {"a, PRIMARY KEY (a) ON CONFLICT FAIL", "ON CONFLICT is not supported"},
+        {"a, PRIMARY KEY (a AUTOINCREMENT)", "AUTOINCREMENT is not supported"},
+        {"a, PRIMARY KEY (a, a DESC)", "column a is in one PRIMARY KEY twice"},
+        {"a, PRIMARY KEY (a + 1)", "expressions prohibited in PRIMARY KEY and UNIQUE constraints"},
+        {"a, UNIQUE (lower(a))", "expressions prohibited in PRIMARY KEY and UNIQUE constraints"},
+        {"a, INDEX i (lower(a))", "an expression in an INDEX is not supported"},
+        {"a, INDEX i (a) WHERE a > 0", "WHERE of an INDEX is not supported"},
+        {"a, INDEX i (a), INDEX I (a)", "index I already exists"},
+        {"a, INDEX (a)", "an INDEX needs a name"},
+        {"a, UNIQUE (a NULLS LAST)", "unsupported use of NULLS LAST"},
+        {"a, UNIQUE (a COLLATE mine)", "column a: COLLATE mine is not supported in UNIQUE"},
+        {"a COLLATE mine, INDEX i (a)", "column a: COLLATE mine is not supported in INDEX"},
         {"a TEXT hidden", "column a: HIDDEN in a type is not supported"},
         {"a, UNIQUE (a)", "UNIQUE is not supported"},
         {"a, CHECK (a)", "CHECK is not supported"},
         {"a, CONSTRAINT c FOREIGN KEY (a) REFERENCES t(b)", "FOREIGN KEY is not supported"},
         {"a, INDEX i (a)", "INDEX is not supported"},
-        {"a COLLATE mine PRIMARY KEY", "column a: COLLATE mine is not supported in a key"},
+        {"a COLLATE mine PRIMARY KEY", "column a: COLLATE mine is not supported in PRIMARY KEY"},
         {"a COLLATE mine", "no such collation sequence: mine"},
-        {"a PRIMARY KEY, b PRIMARY KEY", "more than one PRIMARY KEY"},
+        {"a PRIMARY KEY, b PRIMARY KEY", "table \"t\" has more than one primary key"},
         {"a, A", "duplicate column name: A"},
-        {"a, PRIMARY KEY (b)", "PRIMARY KEY: no such column: b"},
+        {"a, PRIMARY KEY (b)", "no such column: b"},
         {"a, 'b'", "'b': a string literal cannot name a column"},
         {"order", "near \"order\": syntax error"},
         {"nonsense = 1", "unknown option: nonsense"},
@@ -122,6 +133,30 @@ static void what_is_not_supported_is_refused_by_name(void **state)
     }
     kit_expect(db, "", "SELECT name FROM sqlite_schema WHERE name <> 'lsmkv_marker'");
     kit_run(db, "CREATE VIRTUAL TABLE t USING lsmkv");
+    kit_close(db);
+}
+
+static void keys_of_several_columns_and_descending_ones_hold_rows(void **state)
+{
+    sqlite3 *db = open_in(test_dir());
+
+    (void)state;
+    kit_run(db, "CREATE VIRTUAL TABLE t USING lsmkv(a TEXT, b INTEGER, lsmkv_key, "
+                "PRIMARY KEY (a COLLATE NOCASE, b DESC))");
+    kit_run(db, "INSERT INTO t VALUES('x', 1, 'p'), ('X', 2, 'q'), ('y', '3', 'r'), ('', -4, 's')");
+    kit_expect(db, "''|-4\n'X'|2\n'x'|1\n'y'|3\n", "SELECT a, b FROM t");
+    kit_fails(db, SQLITE_CONSTRAINT_PRIMARYKEY, "UNIQUE constraint failed: t.a, t.b",
+              "INSERT INTO t VALUES('Y', 3, 0)");
+    kit_fails(db, SQLITE_CONSTRAINT_NOTNULL, "NOT NULL constraint failed: t.b", "INSERT INTO t VALUES('Y', NULL, 0)");
+    kit_run(db, "UPDATE t SET b = b + 10 WHERE a = 'x'; DELETE FROM t WHERE lsmkv_key = 'r'");
+    kit_expect(db, "''|-4|'s'\n'x'|11|'p'\n'X'|2|'q'\n", "SELECT * FROM t");
+    kit_run(db, "REPLACE INTO t VALUES('X', 11, 'new')");
+    kit_expect(db, "''|-4|'s'\n'X'|11|'new'\n'X'|2|'q'\n", "SELECT * FROM t");
+    kit_run(db, "CREATE VIRTUAL TABLE d USING lsmkv(id INTEGER PRIMARY KEY DESC, v)");
+    kit_run(db, "INSERT INTO d VALUES(1, 1), (3, 3), (-2, 2)");
+    kit_expect(db, "3|3\n1|1\n-2|2\n", "SELECT * FROM d");
+    kit_run(db, "UPDATE d SET id = 0 WHERE id = 3");
+    kit_expect(db, "1|1\n0|3\n-2|2\n", "SELECT * FROM d");
     kit_close(db);
 }
 
@@ -406,7 +441,7 @@ static void a_damaged_shadow_table_is_explained_and_drop_works(void **state)
     kit_close(db);
     db = kit_open(kit_path(dir, "a.db"));
     kit_fails(db, SQLITE_CORRUPT_VTAB, "shadow table kv_lsmkv: rows are missing", "SELECT * FROM kv");
-    kit_run(db, "UPDATE kv_lsmkv SET v = 2 WHERE k = 'format'");
+    kit_run(db, "UPDATE kv_lsmkv SET v = 99 WHERE k = 'format'");
     kit_close(db);
     db = kit_open(kit_path(dir, "a.db"));
     kit_fails(db, SQLITE_CORRUPT_VTAB, "written by another version", "SELECT * FROM kv");
@@ -589,6 +624,7 @@ int main(void)
         cmocka_unit_test(without_arguments_a_table_has_key_and_value),
         cmocka_unit_test(directories_count_from_the_database_file),
         cmocka_unit_test(what_is_not_supported_is_refused_by_name),
+        cmocka_unit_test(keys_of_several_columns_and_descending_ones_hold_rows),
         cmocka_unit_test(a_path_that_is_no_store_is_refused_and_left_alone),
         cmocka_unit_test(a_definition_is_opened_again_only_as_it_is_stored),
         cmocka_unit_test(options_of_an_existing_store_must_be_what_it_has),

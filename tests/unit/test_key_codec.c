@@ -146,8 +146,18 @@ static void bind(sqlite3_stmt *statement, int index, const struct cell *cell)
 static void encode(struct lsmkv_buf *key, const struct cell *cell, enum collation collation)
 {
     key->size = 0;
-    assert_int_equal(key_put_table(key, 7), LSMKV_OK);
-    assert_int_equal(key_put_cell(key, cell, collation), LSMKV_OK);
+    assert_int_equal(key_put_keyspace(key, 7), LSMKV_OK);
+    assert_int_equal(key_put_part(key, cell, collation, false), LSMKV_OK);
+}
+
+/* Decodes a key of one ascending part. */
+static enum lsmkv_status decode(struct lsmkv_slice key, enum collation collation, struct cell *cell,
+                                struct lsmkv_buf *scratch)
+{
+    const struct key_part part = {.collation = collation};
+    size_t at = LSMKV_TABLE_ID_SIZE;
+
+    return key_get_part(key, &at, &part, cell, scratch);
 }
 
 static int sign(int order)
@@ -226,8 +236,8 @@ static void rowids_order_as_integers(void **state)
         x = random_integer(&seed);
         y = random_integer(&seed);
         a.size = b.size = 0;
-        assert_int_equal(key_put_table(&a, 7) + key_put_rowid(&a, x), LSMKV_OK);
-        assert_int_equal(key_put_table(&b, 7) + key_put_rowid(&b, y), LSMKV_OK);
+        assert_int_equal(key_put_keyspace(&a, 7) + key_put_rowid(&a, x), LSMKV_OK);
+        assert_int_equal(key_put_keyspace(&b, 7) + key_put_rowid(&b, y), LSMKV_OK);
         assert_int_equal(sign(bytes_compare(bytes_of(&a), bytes_of(&b))), x < y ? -1 : x > y);
         assert_true(key_get_rowid(bytes_of(&a), &back));
         assert_true(back == x);
@@ -255,7 +265,7 @@ static void keys_give_their_value_back_where_they_say_so(void **state)
         /* What follows a zero byte in NOCASE text is not in the key. */
         if (sample.cell.type == CELL_TEXT && !key_keeps_cell(&sample.cell, collation))
             continue;
-        assert_int_equal(key_get_cell(bytes_of(&key), &back, &scratch), LSMKV_OK);
+        assert_int_equal(decode(bytes_of(&key), collation, &back, &scratch), LSMKV_OK);
         switch (sample.cell.type) {
         case CELL_INTEGER:
             assert_int_equal(back.type, CELL_INTEGER);
@@ -285,12 +295,13 @@ static void bytes_that_are_no_key_are_refused(void **state)
     size_t i;
 
     (void)state;
-    assert_int_equal(key_get_cell(bytes_slice("\0\0\0\7", 4), &back, &scratch), LSMKV_CORRUPT);
-    assert_int_equal(key_get_cell(bytes_slice("\0\0\0\7\x99", 5), &back, &scratch), LSMKV_CORRUPT);
-    assert_int_equal(key_get_cell(bytes_slice("\0\0\0\7\x30\x00", 6), &back, &scratch), LSMKV_CORRUPT);
-    assert_int_equal(key_get_cell(bytes_slice("\0\0\0\7\x30\x00\x02\x00\x01", 9), &back, &scratch), LSMKV_CORRUPT);
-    assert_int_equal(key_get_cell(bytes_slice("\0\0\0\7\x22x", 6), &back, &scratch), LSMKV_CORRUPT);
-    assert_int_equal(key_get_cell(bytes_slice("\0\0\0\7\x23\0\0\0\0\0\0\0\0\0\0", 15), &back, &scratch), LSMKV_CORRUPT);
+    assert_int_equal(decode(bytes_slice("\0\0\0\7", 4), COLLATION_BINARY, &back, &scratch), LSMKV_CORRUPT);
+    assert_int_equal(decode(bytes_slice("\0\0\0\7\x99", 5), COLLATION_BINARY, &back, &scratch), LSMKV_CORRUPT);
+    assert_int_equal(decode(bytes_slice("\0\0\0\7\x30\x00", 6), COLLATION_BINARY, &back, &scratch), LSMKV_CORRUPT);
+    assert_int_equal(decode(bytes_slice("\0\0\0\7\x30\x00\x02\x00\x01", 9), COLLATION_BINARY, &back, &scratch),
+                     LSMKV_CORRUPT);
+    assert_int_equal(decode(bytes_slice("\0\0\0\7\x23\0\0\0\0\0\0\0\0\0\0", 15), COLLATION_BINARY, &back, &scratch),
+                     LSMKV_CORRUPT);
     assert_false(key_get_rowid(bytes_slice("\0\0\0\7\0", 5), &rowid));
     /* Any damage is refused or gives some value; it never reads beyond the key. */
     for (i = 0; i < test_scaled(50000); i++) {
@@ -298,7 +309,7 @@ static void bytes_that_are_no_key_are_refused(void **state)
         encode(&key, &sample.cell, COLLATION_BINARY);
         key.data[LSMKV_TABLE_ID_SIZE + test_random(&seed) % (key.size - LSMKV_TABLE_ID_SIZE)] =
             (uint8_t)test_random(&seed);
-        (void)key_get_cell(bytes_slice(key.data, 1 + test_random(&seed) % key.size), &back, &scratch);
+        (void)decode(bytes_slice(key.data, 1 + test_random(&seed) % key.size), COLLATION_BINARY, &back, &scratch);
     }
     lsmkv_buf_release(&key);
     lsmkv_buf_release(&scratch);

@@ -31,8 +31,7 @@ static void defaults_are_the_documented_ones(void **state)
         {"l0_tables", "4"},        {"base_level_size", "64MB"}, {"level_ratio", "10"},
         {"flush_workers", "1"},    {"compaction_workers", "1"}, {"rate_limit", "0"},
         {"wait_ms", "5000"},       {"stall_timeout", "60"},     {"transaction_size", "4GB"},
-        {"history_size", "256MB"},
-        {"atomic", "auto"},
+        {"history_size", "256MB"}, {"atomic", "auto"},
     };
     struct lsmkv_options options;
     const char *name;
