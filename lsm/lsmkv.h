@@ -203,7 +203,8 @@ LSMKV_MUST_CHECK enum lsmkv_status lsmkv_session_read(struct lsmkv_session *sess
 LSMKV_MUST_CHECK enum lsmkv_status lsmkv_session_validate(struct lsmkv_session *session, struct lsmkv_error *err);
 
 enum lsmkv_write_mode {
-    LSMKV_WRITE_EXCLUSIVE, /* holds the turn from here to the end: never conflicts. For one statement; from IDLE */
+    LSMKV_WRITE_EXCLUSIVE, /* holds the turn from here to the end: never conflicts. For one statement. From IDLE; from
+                              READING too, where it is BUSY_SNAPSHOT if anything was committed since */
     LSMKV_WRITE_OPTIMISTIC, /* takes the turn at commit, which fails if what was read has changed. From IDLE and tracked READING */
 };
 
@@ -229,8 +230,8 @@ void lsmkv_session_rollback_to(struct lsmkv_session *session, uint64_t mark);
 
 /*
  * Commits what is buffered with one final frame, from WRITING; ends the transaction (IDLE). Durable on return as the
- * store's sync mode says. `wait_ms` bounds the wait of an optimistic transaction for pressure, the turn, and prepared
- * transactions that have read what it writes; negative = the store's wait_ms.
+ * store's sync mode says. `wait_ms` bounds the wait of an optimistic transaction for the turn and for prepared transactions
+ * that have read what it writes (negative = the store's wait_ms); the one for pressure ends after stall_timeout.
  * BUSY: the wait ended, nothing has changed, the same call may be repeated. Any other failure rolls back: BUSY_SNAPSHOT
  * (something that was read has changed: repeat the transaction), READONLY, FULL; after one of the WAL the store is
  * read-only. In any state without writes it only ends the transaction.

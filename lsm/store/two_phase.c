@@ -15,7 +15,8 @@ static enum lsmkv_status append_prepare(struct lsmkv_session *session, struct pr
                                         struct log_position *end, struct lsmkv_error *err)
 {
     struct lsmkv_store *store = session->store;
-    struct log_record record = {.type = WAL_PREPARE, .prepared = prepared};
+    struct log_record record = {
+        .type = WAL_PREPARE, .prepared = prepared, .tracked = session_depends_on_reads(session)};
     uint64_t unused;
     enum lsmkv_status status;
 
@@ -25,7 +26,12 @@ static enum lsmkv_status append_prepare(struct lsmkv_session *session, struct pr
     status = prepared_add(store, prepared, log_end(store, &unused).segment, err);
     if (status)
         return status;
-    status = log_write(store, &record, end, &unused, err);
+    do {
+        status = session_validate_more(session, err);
+        record.validated = session->reads.validated;
+        if (!status)
+            status = log_write(store, &record, end, &unused, err);
+    } while (status == LSMKV_BUSY);
     if (status)
         prepared_remove(store, prepared);
     return status;
@@ -43,7 +49,11 @@ static enum lsmkv_status prepare(struct lsmkv_session *session, const struct lsm
     if (!status)
         status = prepared_set_aside(prepared, err);
     if (!status)
+        status = session_enter_commit(session, how->wait_ms, err);
+    if (!status)
         status = append_prepare(session, prepared, &end, err);
+    if (session->mode == LSMKV_WRITE_OPTIMISTIC)
+        session_give_turn(session);
     if (status) {
         prepared_free(prepared);
         return status;
@@ -74,6 +84,10 @@ enum lsmkv_status lsmkv_session_prepare(struct lsmkv_session *session, const str
         status = prepare(session, how, err);
     if (!status)
         session->state = LSMKV_SESSION_PREPARED;
+    if (status == LSMKV_BUSY_SNAPSHOT) {
+        counter_add(&session->store->counters, rollbacks, 1);
+        session_end(session);
+    }
     return status;
 }
 
