@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "os/process.h"
+#include "store/catalog.h"
 #include "store/store.h"
 
 enum lsmkv_status store_check_process(const struct lsmkv_store *store, struct lsmkv_error *err)
@@ -145,6 +146,7 @@ void session_end(struct lsmkv_session *session)
     session->batch = NULL;
     reads_end(&session->reads);
     session->state = LSMKV_SESSION_IDLE;
+    session->own_stamp = 0;
     session_give_turn(session);
 }
 
@@ -273,6 +275,8 @@ static enum lsmkv_status buffer(struct lsmkv_session *session, enum entry_kind k
     status = check_size(session, key, value, err);
     if (!status)
         status = batch_add(session->batch, kind, key, value, err);
+    if (!status && catalog_holds(key))
+        catalog_new_stamp(session);
     return status;
 }
 
@@ -297,6 +301,8 @@ void lsmkv_session_rollback_to(struct lsmkv_session *session, uint64_t mark)
     assert(session->state != LSMKV_SESSION_PREPARED); /* its record is written: lsmkv_session_write() comes first */
     if (session->batch)
         batch_rollback_to(session->batch, mark);
+    if (session->own_stamp)
+        catalog_new_stamp(session); /* what it wrote to the catalog may be gone */
 }
 
 /* ---- Reading a key ---- */

@@ -41,6 +41,8 @@ struct lsmkv_store {
     struct prepared_list prepared;
     struct dropped dropped;
 
+    _Atomic uint64_t own_stamps; /* given out by catalog_new_stamp() */
+
     struct mutex sessions_lock;
     struct lsmkv_session *sessions; /* guarded by sessions_lock: for statistics */
 };
@@ -66,6 +68,7 @@ struct lsmkv_session {
     enum lsmkv_write_mode mode; /* WRITING and later */
     struct reads reads;
     bool has_turn;
+    uint64_t own_stamp; /* of the catalog as nobody else sees it; 0: it is that of a sequence */
     struct session_counts counts;
     struct lsmkv_session *previous, *next; /* guarded by store->sessions_lock */
 };
