@@ -192,6 +192,16 @@ void group_sync_started(struct lsmkv_store *store, uint64_t offset)
     mutex_unlock(&sync->lock);
 }
 
+struct log_position group_sync_durable(struct lsmkv_store *store)
+{
+    struct log_position durable;
+
+    mutex_lock(&store->sync.lock);
+    durable = store->sync.durable;
+    mutex_unlock(&store->sync.lock);
+    return durable;
+}
+
 uint64_t group_sync_unsynced(struct lsmkv_store *store, uint64_t *durable_sequence)
 {
     struct group_sync *sync = &store->sync;

@@ -65,6 +65,8 @@ bool store_failed(struct lsmkv_store *store); /* the log or the manifest has fai
 /* READONLY naming the first failure, of log or manifest; OK if there was none. */
 LSMKV_MUST_CHECK enum lsmkv_status store_check_writable(struct lsmkv_store *store, struct lsmkv_error *err);
 
+struct log_position group_sync_durable(struct lsmkv_store *store); /* everything below is durable */
+
 /* Bytes that a power cut could take now, and the last sequence that it could not. */
 uint64_t group_sync_unsynced(struct lsmkv_store *store, uint64_t *durable_sequence);
 

@@ -6,7 +6,6 @@
 #include <assert.h>
 
 #include "base/error.h"
-#include "store/catalog.h"
 #include "store/prepared.h"
 #include "store/store.h"
 
@@ -19,7 +18,6 @@ void log_init(struct log *log)
     log->active = NULL;
     atomic_init(&log->applied, 0);
     atomic_init(&log->visible, 0);
-    atomic_init(&log->catalog_changed, 0);
     atomic_init(&log->durable, 0);
 }
 
@@ -84,19 +82,6 @@ static bool publishes(enum wal_type type)
     return type == WAL_COMMIT || type == WAL_OUTCOME;
 }
 
-static enum lsmkv_status write_entry(struct wal_writer *writer, const struct entry *entry, struct lsmkv_error *err)
-{
-    uint8_t head[WAL_ENTRY_HEAD];
-    enum lsmkv_status status;
-
-    status = wal_writer_data(writer, head, wal_entry_head_put(head, entry), err);
-    if (!status)
-        status = wal_writer_data(writer, entry->key.data, entry->key.size, err);
-    if (!status && entry->kind == ENTRY_PUT)
-        status = wal_writer_data(writer, entry->value.data, entry->value.size, err);
-    return status;
-}
-
 /* One pass over the entries: into the record, into the memtable, or both. */
 static enum lsmkv_status put_entries(struct log *log, struct iter *entries, uint64_t sequence, bool to_record,
                                      bool to_memtable, struct lsmkv_error *err) LSM_REQUIRES(log->lock)
@@ -108,9 +93,7 @@ static enum lsmkv_status put_entries(struct log *log, struct iter *entries, uint
 
         entry.sequence = sequence;
         if (to_record)
-            status = write_entry(log->writer, &entry, err);
-        if (to_memtable && catalog_holds(entry.key))
-            atomic_store_explicit(&log->catalog_changed, sequence, memory_order_release);
+            status = wal_writer_entry(log->writer, &entry, err);
         if (!status && to_memtable)
             status = memtable_add(log->active, &entry, err);
         if (!status)
@@ -122,16 +105,15 @@ static enum lsmkv_status put_entries(struct log *log, struct iter *entries, uint
 static enum lsmkv_status write_payload(struct log *log, const struct log_record *record, uint64_t sequence,
                                        struct lsmkv_error *err) LSM_REQUIRES(log->lock)
 {
-    uint8_t head[WAL_PREPARE_HEAD];
-    enum lsmkv_status status;
+    uint8_t id[sizeof(uint64_t)];
 
     /* Applied on the way: if that fails, the record is never ended and replay ignores it. */
     if (record->type == WAL_COMMIT)
         return put_entries(log, record->entries, sequence, true, true, err);
-    status = wal_writer_data(log->writer, head, prepared_head(record->prepared, record->type, head), err);
-    if (!status && record->type == WAL_PREPARE)
-        status = put_entries(log, record->prepared->writes.entries, sequence, true, false, err);
-    return status;
+    if (record->type == WAL_PREPARE)
+        return prepared_put(record->prepared, log->writer, err);
+    put_u64(id, record->prepared->transaction);
+    return wal_writer_data(log->writer, id, sizeof(id), err);
 }
 
 /* Its writes become those of `sequence`, and it is undecided no more. */
@@ -147,13 +129,9 @@ static enum lsmkv_status apply_outcome(struct lsmkv_store *store, struct prepare
 
 static uint64_t record_size(const struct log_record *record)
 {
-    uint8_t head[WAL_PREPARE_HEAD];
-    uint64_t entries = record->entry_bytes;
-
     if (record->type == WAL_COMMIT)
-        return entries;
-    entries = record->type == WAL_PREPARE ? record->prepared->writes.bytes : 0;
-    return prepared_head(record->prepared, record->type, head) + entries;
+        return record->entry_bytes;
+    return record->type == WAL_PREPARE ? prepared_size(record->prepared) : sizeof(uint64_t);
 }
 
 /* Sets memory and space aside, for the record and for the outcomes that are to come. On failure nothing changed. */

@@ -45,13 +45,41 @@ void prepared_free(struct prepared *prepared)
     if (!prepared)
         return;
     writes_release(&prepared->writes);
+    iter_free(prepared->keys);
+    read_set_free(prepared->guarded);
+    lsmkv_buf_release(&prepared->reads);
     arena_spare_release(&prepared->spare);
     lsm_free(prepared->decided);
     lsm_free(prepared);
 }
 
-enum lsmkv_status prepared_new(struct prepared **prepared, struct batch *batch, const struct lsmkv_prepare *how,
-                               struct lsmkv_error *err)
+/* For read_set_each(): one more read, into the record's bytes and into the set to ask. */
+static enum lsmkv_status copy_read(void *context, struct lsmkv_slice lower, struct lsmkv_slice upper, bool key,
+                                   struct lsmkv_error *err)
+{
+    struct prepared *prepared = context;
+    struct wal_read read = {.range = !key, .key = lower, .upper = upper};
+
+    if (key)
+        read_set_add_key(prepared->guarded, lower);
+    else
+        read_set_add_range(prepared->guarded, lower, upper);
+    return wal_read_append(&prepared->reads, &read, err);
+}
+
+static enum lsmkv_status copy_reads(struct prepared *prepared, const struct read_set *reads, struct lsmkv_error *err)
+{
+    enum lsmkv_status status = read_set_new(&prepared->guarded, err);
+
+    if (!status)
+        status = read_set_each(reads, copy_read, prepared, err);
+    if (!status)
+        read_set_seal(prepared->guarded);
+    return status;
+}
+
+enum lsmkv_status prepared_new(struct prepared **prepared, const struct lsmkv_prepare *how, struct batch *batch,
+                               const struct read_set *reads, struct lsmkv_error *err)
 {
     struct prepared *made = lsm_calloc(1, sizeof(*made));
     enum lsmkv_status status;
@@ -63,6 +91,10 @@ enum lsmkv_status prepared_new(struct prepared **prepared, struct batch *batch, 
     made->default_commit = how->default_commit;
     status = writes_init(&made->writes, batch, err);
     made->count = made->writes.count;
+    if (!status)
+        status = batch_iter_new(&made->keys, batch, batch_mark(batch), err);
+    if (!status)
+        status = copy_reads(made, reads, err);
     if (status)
         prepared_free(made);
     else
@@ -83,14 +115,31 @@ enum lsmkv_status prepared_set_aside(struct prepared *prepared, struct lsmkv_err
     return status;
 }
 
-size_t prepared_head(const struct prepared *prepared, enum wal_type type, uint8_t head[WAL_PREPARE_HEAD])
+uint64_t prepared_size(const struct prepared *prepared)
 {
+    return WAL_PREPARE_HEAD + prepared->reads.size + prepared->writes.bytes;
+}
+
+enum lsmkv_status prepared_put(const struct prepared *prepared, struct wal_writer *writer, struct lsmkv_error *err)
+{
+    struct iter *entries = prepared->writes.entries;
+    uint8_t head[WAL_PREPARE_HEAD];
+    enum lsmkv_status status;
+
     put_u64(head, prepared->transaction);
-    if (type != WAL_PREPARE)
-        return sizeof(prepared->transaction);
     memcpy(head + sizeof(prepared->transaction), prepared->coordinator, sizeof(prepared->coordinator));
     head[WAL_PREPARE_HEAD - 1] = prepared->default_commit;
-    return WAL_PREPARE_HEAD;
+    status = wal_writer_data(writer, head, sizeof(head), err);
+    if (!status)
+        status = wal_writer_data(writer, prepared->reads.data, prepared->reads.size, err);
+    if (!status)
+        status = iter_first(entries, err);
+    while (!status && iter_valid(entries)) {
+        status = wal_writer_entry(writer, iter_entry(entries), err);
+        if (!status)
+            status = iter_next(entries, err);
+    }
+    return status;
 }
 
 /* ---- The list ---- */
@@ -128,14 +177,33 @@ static void take_out(struct lsmkv_store *store, struct prepared *prepared) LSM_R
     condvar_broadcast(&store->prepared.changed);
 }
 
+/* Forgets the names of those whose outcome is durable. */
+static void prune(struct prepared_list *list, struct log_position durable) LSM_REQUIRES(list->lock)
+{
+    struct decided **link = &list->decided;
+
+    while (*link) {
+        struct decided *at = *link;
+
+        if (log_position_covers(durable, at->end)) {
+            *link = at->next;
+            lsm_free(at);
+        } else {
+            link = &at->next;
+        }
+    }
+}
+
 enum lsmkv_status prepared_add(struct lsmkv_store *store, struct prepared *prepared, uint64_t segment,
                                struct lsmkv_error *err)
 {
     struct prepared_list *list = &store->prepared;
+    struct log_position durable = group_sync_durable(store);
     bool taken;
 
     mutex_lock(&store->log.lock);
     mutex_lock(&store->prepared.lock);
+    prune(&store->prepared, durable);
     taken = find(&store->prepared, prepared->transaction) != NULL;
     if (!taken) {
         struct prepared **link = &list->first;
@@ -191,6 +259,49 @@ void prepared_orphan(struct lsmkv_store *store, struct prepared *prepared)
     condvar_broadcast(&store->prepared.changed);
     mutex_unlock(&store->prepared.lock);
     mutex_unlock(&store->log.lock);
+}
+
+enum lsmkv_status prepared_claim(struct lsmkv_store *store, uint64_t transaction, struct prepared **prepared,
+                                 struct lsmkv_error *err)
+{
+    struct prepared *at;
+
+    mutex_lock(&store->prepared.lock);
+    while ((at = find(&store->prepared, transaction)) && at->settling)
+        condvar_wait(&store->prepared.changed, &store->prepared.lock);
+    if (at && at->in_doubt)
+        at->settling = true;
+    else
+        at = NULL;
+    mutex_unlock(&store->prepared.lock);
+    if (!at)
+        return lsmkv_fail(err, LSMKV_INVALID, "%s: no transaction %016" PRIx64 " is in doubt", store->label,
+                          transaction);
+    *prepared = at;
+    return LSMKV_OK;
+}
+
+void prepared_unclaim(struct lsmkv_store *store, struct prepared *prepared)
+{
+    mutex_lock(&store->prepared.lock);
+    prepared->settling = false;
+    condvar_broadcast(&store->prepared.changed);
+    mutex_unlock(&store->prepared.lock);
+}
+
+bool lsmkv_transaction_decided(struct lsmkv_store *store, uint64_t transaction)
+{
+    struct log_position durable = group_sync_durable(store);
+    const struct decided *at;
+    bool decided;
+
+    mutex_lock(&store->prepared.lock);
+    prune(&store->prepared, durable);
+    decided = find(&store->prepared, transaction) == NULL;
+    for (at = store->prepared.decided; decided && at; at = at->next)
+        decided = at->transaction != transaction;
+    mutex_unlock(&store->prepared.lock);
+    return decided;
 }
 
 bool prepared_alone(struct lsmkv_store *store)

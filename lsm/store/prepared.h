@@ -21,6 +21,7 @@
 #include "os/sync.h"
 #include "store/log.h"
 #include "store/writes.h"
+#include "txn/read_set.h"
 
 struct decided;
 
@@ -29,7 +30,9 @@ struct prepared {
     uint64_t transaction;
     uint8_t coordinator[LSMKV_COORDINATOR_SIZE];
     bool default_commit;
-    uint64_t count; /* of writes */
+    uint64_t count;           /* of writes */
+    struct read_set *guarded; /* what it has read; sealed */
+    struct lsmkv_buf reads;   /* the same as its record has it */
 
     /* The log lock's. */
     struct writes writes;
@@ -43,6 +46,7 @@ struct prepared {
     bool moved;
 
     /* The lock's of the list. */
+    struct iter *keys; /* those that it writes, for guards: `writes` is read under the log lock */
     bool in_doubt;
     bool settling; /* in doubt, and a thread is deciding it */
     bool stalled;  /* somebody waited for it in vain: the next ones do not */
@@ -68,9 +72,10 @@ struct prepared_list {
 void prepared_list_init(struct prepared_list *list);
 void prepared_list_release(struct prepared_list *list); /* frees those in doubt: they are found again */
 
-/* Makes one of the batch; it is not in the list yet. */
-LSMKV_MUST_CHECK enum lsmkv_status prepared_new(struct prepared **prepared, struct batch *batch,
-                                                const struct lsmkv_prepare *how, struct lsmkv_error *err);
+/* Makes one of the batch; it is not in the list yet. `reads`: a sealed set, of which it takes a copy. */
+LSMKV_MUST_CHECK enum lsmkv_status prepared_new(struct prepared **prepared, const struct lsmkv_prepare *how,
+                                                struct batch *batch, const struct read_set *reads,
+                                                struct lsmkv_error *err);
 /* Takes the memory that its outcome or abort will need, in whichever memtable. */
 LSMKV_MUST_CHECK enum lsmkv_status prepared_set_aside(struct prepared *prepared, struct lsmkv_error *err);
 void prepared_free(struct prepared *prepared); /* not in the list; NULL is fine */
@@ -89,8 +94,15 @@ void prepared_decide(struct lsmkv_store *store, struct prepared *prepared, struc
 /* Its session could not decide it: it is the list's from here on, in doubt. */
 void prepared_orphan(struct lsmkv_store *store, struct prepared *prepared);
 
-/* The bytes that a record of `type` begins with: for a PREPARE all but its entries. Returns how many. */
-size_t prepared_head(const struct prepared *prepared, enum wal_type type, uint8_t head[WAL_PREPARE_HEAD]);
+/* Takes one in doubt to decide it, alone: waits for others who do. INVALID if there is none of that name. */
+LSMKV_MUST_CHECK enum lsmkv_status prepared_claim(struct lsmkv_store *store, uint64_t transaction,
+                                                  struct prepared **prepared, struct lsmkv_error *err);
+void prepared_unclaim(struct lsmkv_store *store, struct prepared *prepared); /* it could not be decided */
+
+/* Payload of its PREPARE: bytes, and the bytes, between begin and end of the record. The log lock or nobody else's yet. */
+uint64_t prepared_size(const struct prepared *prepared);
+LSMKV_MUST_CHECK enum lsmkv_status prepared_put(const struct prepared *prepared, struct wal_writer *writer,
+                                                struct lsmkv_error *err);
 
 /* No other one commits by default: recovery has no order to choose. */
 bool prepared_alone(struct lsmkv_store *store);

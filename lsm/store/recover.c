@@ -8,8 +8,10 @@
  *     was replayed is written as tables, a new segment is made, and one manifest commit brings both in force. Until then
  *     the old state is the valid one, so that recovery may die at any point; the new segment has no predecessor, by which
  *     the next recovery knows it.
+ * (4) Prepared transactions that stay in doubt go on where they are (2), or are copied into the new segment (3).
  */
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "store/replay.h"
 #include "store/segments.h"
@@ -42,6 +44,7 @@ static enum lsmkv_status replay_segment(struct recovery *recovery, size_t index,
     recovery->replay.segment = segment->number;
     status = wal_replay(store->fs, store->dir, segment->number, segment->promised, replay_record, &recovery->replay,
                         &recovery->end, err);
+    recovery->replay.path = NULL;
     *go_on = !status && next && recovery->end.length >= next->header.predecessor_length;
     lsm_free(path);
     return status;
@@ -92,8 +95,64 @@ static bool ended_cleanly(const struct recovery *recovery)
     const struct manifest *manifest = recovery->manifest;
 
     return recovery->whole && manifest->clean_segment && segments->count &&
+           recovery->end.header.version == WAL_VERSION && /* an older one is not appended to */
            segments->list[segments->count - 1].number == manifest->clean_segment &&
            recovery->end.length == manifest->clean_length && recovery->end.clean;
+}
+
+/* ---- What stays in doubt ---- */
+
+static enum lsmkv_status make_prepared(const struct replayed *replayed, struct prepared **prepared,
+                                       struct lsmkv_error *err)
+{
+    struct read_set *reads = NULL;
+    struct batch *batch = NULL;
+    enum lsmkv_status status = replay_undecided(replayed, &batch, &reads, err);
+
+    if (!status)
+        status = prepared_new(prepared, &replayed->how, batch, reads, err);
+    if (!status)
+        (*prepared)->in_doubt = true;
+    read_set_free(reads);
+    batch_unref(batch);
+    return status;
+}
+
+/* Its record in the segment that takes the place of the old ones. */
+static enum lsmkv_status copy_into(struct wal_writer *writer, const struct prepared *prepared, uint64_t sequence,
+                                   struct lsmkv_error *err)
+{
+    enum lsmkv_status status;
+
+    status = wal_writer_begin(writer, WAL_PREPARE, sequence, prepared_size(prepared), WAL_HEADER_SIZE, err);
+    if (!status)
+        status = prepared_put(prepared, writer, err);
+    if (!status)
+        status = wal_writer_end(writer, err);
+    return status;
+}
+
+/* Lists the undecided. `writer`: the new segment, which gets a copy of them; NULL if they stay where they are. */
+static enum lsmkv_status list_in_doubt(struct recovery *recovery, struct wal_writer *writer, struct lsmkv_error *err)
+{
+    const struct replayed *replayed;
+    enum lsmkv_status status = LSMKV_OK;
+
+    for (replayed = recovery->replay.prepared; !status && replayed; replayed = replayed->next) {
+        struct prepared *prepared = NULL;
+
+        status = make_prepared(replayed, &prepared, err);
+        if (!status && writer)
+            status = copy_into(writer, prepared, recovery->replay.sequence, err);
+        if (!status)
+            status =
+                prepared_add(recovery->store, prepared, writer ? wal_writer_segment(writer) : replayed->segment, err);
+        if (status)
+            prepared_free(prepared);
+    }
+    if (!status && writer && recovery->replay.prepared)
+        status = wal_writer_sync(writer, err);
+    return status;
 }
 
 /* ---- Going on ---- */
@@ -110,7 +169,6 @@ static void install_log(struct recovery *recovery, struct wal_writer *writer, st
     log->active = active;
     memtable_ref(active);
     atomic_store_explicit(&log->applied, sequence, memory_order_relaxed);
-    atomic_store_explicit(&log->catalog_changed, sequence, memory_order_relaxed);
     atomic_store_explicit(&log->visible, sequence, memory_order_relaxed);
     log->start.segment = wal_writer_segment(writer);
     log->start.offset = wal_writer_length(writer);
@@ -131,8 +189,12 @@ static enum lsmkv_status resume(struct recovery *recovery, struct lsmkv_error *e
     if (!status)
         status = wal_writer_resume(&writer, store->fs, store->dir, &recovery->end.header, recovery->end.length,
                                    recovery->end.previous, err);
-    if (status)
+    if (!status)
+        status = list_in_doubt(recovery, NULL, err);
+    if (status) {
+        (void)wal_writer_close(writer, NULL);
         return status;
+    }
     install_log(recovery, writer, recovery->memtable);
     store->resumed = true;
     return LSMKV_OK;
@@ -186,6 +248,8 @@ static enum lsmkv_status start_anew(struct recovery *recovery, struct lsmkv_erro
     status = store_new_segment(store, &writer, err);
     if (!status)
         status = store_start_segment(store, writer, nothing, true, err);
+    if (!status)
+        status = list_in_doubt(recovery, writer, err);
     if (!status)
         status = memtable_new(&active, wal_writer_segment(writer), err);
     if (!status)

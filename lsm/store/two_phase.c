@@ -15,8 +15,7 @@ static enum lsmkv_status append_prepare(struct lsmkv_session *session, struct pr
                                         struct log_position *end, struct lsmkv_error *err)
 {
     struct lsmkv_store *store = session->store;
-    struct log_record record = {
-        .type = WAL_PREPARE, .prepared = prepared, .tracked = session_depends_on_reads(session)};
+    struct log_record record = {.type = WAL_PREPARE, .prepared = prepared};
     uint64_t unused;
     enum lsmkv_status status;
 
@@ -26,12 +25,7 @@ static enum lsmkv_status append_prepare(struct lsmkv_session *session, struct pr
     status = prepared_add(store, prepared, log_end(store, &unused).segment, err);
     if (status)
         return status;
-    do {
-        status = session_validate_more(session, err);
-        record.validated = session->reads.validated;
-        if (!status)
-            status = log_write(store, &record, end, &unused, err);
-    } while (status == LSMKV_BUSY);
+    status = log_write(store, &record, end, &unused, err);
     if (status)
         prepared_remove(store, prepared);
     return status;
@@ -41,19 +35,21 @@ static enum lsmkv_status prepare(struct lsmkv_session *session, const struct lsm
                                  struct lsmkv_error *err)
 {
     struct lsmkv_store *store = session->store;
+    struct read_set *everything = NULL; /* what a transaction has read that remembers nothing */
     struct prepared *prepared = NULL;
     struct log_position end = {0, 0};
     enum lsmkv_status status;
 
-    status = prepared_new(&prepared, session->batch, how, err);
+    status = read_set_new(&everything, err);
+    if (!status)
+        read_set_add_everything(everything);
+    if (!status)
+        status = prepared_new(&prepared, how, session->batch, everything, err);
+    read_set_free(everything);
     if (!status)
         status = prepared_set_aside(prepared, err);
     if (!status)
-        status = session_enter_commit(session, how->wait_ms, err);
-    if (!status)
         status = append_prepare(session, prepared, &end, err);
-    if (session->mode == LSMKV_WRITE_OPTIMISTIC)
-        session_give_turn(session);
     if (status) {
         prepared_free(prepared);
         return status;
@@ -84,10 +80,6 @@ enum lsmkv_status lsmkv_session_prepare(struct lsmkv_session *session, const str
         status = prepare(session, how, err);
     if (!status)
         session->state = LSMKV_SESSION_PREPARED;
-    if (status == LSMKV_BUSY_SNAPSHOT) {
-        counter_add(&session->store->counters, rollbacks, 1);
-        session_end(session);
-    }
     return status;
 }
 
@@ -179,4 +171,29 @@ enum lsmkv_status session_abort(struct lsmkv_session *session, struct lsmkv_erro
         prepared_orphan(session->store, session->prepared); /* the log has failed: recovery decides */
     session->prepared = NULL;
     return status;
+}
+
+/* ---- In doubt ---- */
+
+enum lsmkv_status lsmkv_settle(struct lsmkv_store *store, uint64_t transaction, bool commit, struct lsmkv_error *err)
+{
+    struct prepared *prepared = NULL;
+    struct log_position end = {0, 0};
+    enum lsmkv_status status = store_check_process(store, err);
+
+    if (!status)
+        status = prepared_claim(store, transaction, &prepared, err);
+    if (status)
+        return status;
+    status = prepared_set_aside(prepared, err);
+    if (!status)
+        status = append_decision(store, prepared, commit, &end, err);
+    if (status) {
+        prepared_unclaim(store, prepared);
+        return status;
+    }
+    if (commit)
+        return finish_outcome(store, prepared, true, end, err);
+    prepared_free(prepared);
+    return group_sync_wait(store, end, err);
 }

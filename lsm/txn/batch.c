@@ -6,6 +6,8 @@
  */
 #include "txn/batch.h"
 
+#include <stdatomic.h>
+
 #include "base/alloc.h"
 #include "base/error.h"
 
@@ -16,7 +18,7 @@ struct dead_range {
 };
 
 struct batch {
-    uint32_t references;
+    _Atomic uint32_t references; /* that of a prepare in doubt is given up by whichever thread settles it */
     struct memtable *memtable;
     uint64_t last; /* ordinal of the newest write, dead ones included */
     uint64_t dead; /* ordinals in `ranges` */
@@ -43,19 +45,19 @@ enum lsmkv_status batch_new(struct batch **batch, struct lsmkv_error *err)
         lsm_free(made);
         return status;
     }
-    made->references = 1;
+    atomic_init(&made->references, 1);
     *batch = made;
     return LSMKV_OK;
 }
 
 void batch_ref(struct batch *batch)
 {
-    batch->references++;
+    atomic_fetch_add_explicit(&batch->references, 1, memory_order_relaxed);
 }
 
 void batch_unref(struct batch *batch)
 {
-    if (!batch || --batch->references)
+    if (!batch || atomic_fetch_sub_explicit(&batch->references, 1, memory_order_acq_rel) != 1)
         return;
     memtable_unref(batch->memtable);
     lsm_free(batch->ranges);

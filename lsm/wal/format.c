@@ -15,7 +15,9 @@
 #define MAGIC           "lsmkvWAL"
 #define FLAG_NO_PROMISE 1u
 #define HEADER_CHECKED  72 /* bytes of the segment header under its checksum */
-#define FRAME_UNCHECKED 8  /* bytes of a frame before those under its checksum */
+#define READ_KEY        3  /* kinds, beside those of entries */
+#define READ_RANGE      4
+#define FRAME_UNCHECKED 8 /* bytes of a frame before those under its checksum */
 
 char *wal_path(const char *dir, uint64_t segment)
 {
@@ -53,6 +55,7 @@ enum lsmkv_status wal_header_get(const uint8_t from[WAL_HEADER_SIZE], const char
                           path, version, WAL_VERSION);
     if (version == 0 || (flags & ~FLAG_NO_PROMISE) || get_u64(from + 64) != 0)
         return lsmkv_fail(err, LSMKV_CORRUPT, "%s: bad field in the header at offset 0", path);
+    header->version = version;
     header->length_promised = !(flags & FLAG_NO_PROMISE);
     header->segment = get_u64(from + 16);
     header->salt = get_u64(from + 24);
@@ -137,6 +140,41 @@ bool wal_entry_get(struct reader *reader, struct entry *entry)
     if (!read_bytes(&ahead, (size_t)key_size, &entry->key) || !read_bytes(&ahead, (size_t)value_size, &entry->value))
         return false;
     entry->kind = (enum entry_kind)kind;
+    *reader = ahead;
+    return true;
+}
+
+enum lsmkv_status wal_read_append(struct lsmkv_buf *to, const struct wal_read *read, struct lsmkv_error *err)
+{
+    uint8_t head[WAL_ENTRY_HEAD];
+    size_t size = 1;
+    enum lsmkv_status status;
+
+    head[0] = read->range ? READ_RANGE : READ_KEY;
+    size += put_varint(head + size, read->key.size);
+    if (read->range)
+        size += put_varint(head + size, read->upper.size);
+    status = buf_append(to, head, size, err);
+    if (!status)
+        status = buf_append(to, read->key.data, read->key.size, err);
+    if (!status && read->range)
+        status = buf_append(to, read->upper.data, read->upper.size, err);
+    return status;
+}
+
+bool wal_read_get(struct reader *reader, struct wal_read *read)
+{
+    struct reader ahead = *reader;
+    uint64_t key_size, upper_size = 0;
+    uint8_t kind;
+
+    if (!read_u8(&ahead, &kind) || (kind != READ_KEY && kind != READ_RANGE))
+        return false;
+    read->range = kind == READ_RANGE;
+    if (!read_varint(&ahead, &key_size) || (read->range && !read_varint(&ahead, &upper_size)))
+        return false;
+    if (!read_bytes(&ahead, (size_t)key_size, &read->key) || !read_bytes(&ahead, (size_t)upper_size, &read->upper))
+        return false;
     *reader = ahead;
     return true;
 }

@@ -4,7 +4,7 @@
  * FORMAT
  *   Segment header, 80 bytes at offset 0:
  *     0  8  magic "lsmkvWAL"
- *     8  4  format version (1; a newer one is refused)
+ *     8  4  format version: 2, and 1 is read (a newer one is refused)
  *     12 4  flags: bit 0 = lengths are not promised (sync = off)
  *     16 8  segment number
  *     24 8  salt, random per segment
@@ -36,10 +36,17 @@
  *
  * PAYLOADS
  *   COMMIT   entries
- *   PREPARE  8 transaction id, 16 coordinator id, 1 default (1 = commit), entries
+ *   PREPARE  8 transaction id, 16 coordinator id, 1 default (1 = commit), reads, entries
  *   OUTCOME  8 transaction id     (commit; the record's sequence is the transaction's)
  *   ABORT    8 transaction id
  *   entry    head, key, and for PUT value. Head: 1 kind (enum entry_kind), varint key size, for PUT varint value size
+ *   read     what the transaction has read and guards: 1 kind 3, varint key size, key; or a range: 1 kind 4, varint lower
+ *            size, varint upper size, lower, upper (exclusive; of size 0: to the end)
+ *
+ * VERSIONS
+ *   1  A PREPARE has no reads. Its writer let nobody commit before the outcome, so it needed none, and forgot at recovery
+ *      what does not commit by default. A segment of version 1 is replayed and never appended to.
+ *   2  As above.
  */
 #ifndef LSM_WAL_FORMAT_H
 #define LSM_WAL_FORMAT_H
@@ -47,18 +54,20 @@
 #include "base/coding.h"
 #include "base/entry.h"
 
-#define WAL_HEADER_SIZE  80
-#define WAL_FRAME_HEADER 40
-#define WAL_PAYLOAD_MAX  (16u << 20) /* bytes in one frame */
-#define WAL_VERSION      1
-#define WAL_PREPARE_HEAD 25 /* bytes before the entries of a PREPARE */
-#define WAL_ENTRY_HEAD   21 /* bytes at most in the head of an entry */
-#define WAL_SEED_SEGMENT 0x9e3779b97f4a7c15u
-#define WAL_SEED_OFFSET  0xc2b2ae3d27d4eb4fu
+#define WAL_HEADER_SIZE   80
+#define WAL_FRAME_HEADER  40
+#define WAL_PAYLOAD_MAX   (16u << 20) /* bytes in one frame */
+#define WAL_VERSION       2
+#define WAL_PREPARE_HEAD  25 /* bytes before the entries of a PREPARE */
+#define WAL_VERSION_READS 2  /* PREPAREs of this version on have reads, and stay in doubt */
+#define WAL_ENTRY_HEAD    21 /* bytes at most in the head of an entry */
+#define WAL_SEED_SEGMENT  0x9e3779b97f4a7c15u
+#define WAL_SEED_OFFSET   0xc2b2ae3d27d4eb4fu
 
 enum wal_type { WAL_COMMIT = 1, WAL_PREPARE = 2, WAL_OUTCOME = 3, WAL_ABORT = 4 };
 
 struct wal_header {
+    uint32_t version; /* as read; WAL_VERSION is written */
     uint64_t segment;
     uint64_t salt;
     uint64_t predecessor;        /* 0 = none */
@@ -84,5 +93,16 @@ size_t wal_entry_head_put(uint8_t to[WAL_ENTRY_HEAD], const struct entry *entry)
  * are borrowed; the sequence is that of the record, for the caller to set.
  */
 bool wal_entry_get(struct reader *reader, struct entry *entry);
+
+/* A key, or the range [key, upper). */
+struct wal_read {
+    bool range;
+    struct lsmkv_slice key;
+    struct lsmkv_slice upper; /* of a range; of size 0: to the end */
+};
+LSMKV_MUST_CHECK enum lsmkv_status wal_read_append(struct lsmkv_buf *to, const struct wal_read *read,
+                                                   struct lsmkv_error *err);
+/* As wal_entry_get(), for the reads of a PREPARE. */
+bool wal_read_get(struct reader *reader, struct wal_read *read);
 
 #endif

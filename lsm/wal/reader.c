@@ -211,7 +211,7 @@ static enum lsmkv_status read_record(struct replay *replay, struct wal_record *r
 
 static enum lsmkv_status visit_records(struct replay *replay, struct lsmkv_error *err)
 {
-    struct wal_record record;
+    struct wal_record record = {.version = replay->end->header.version};
     bool whole;
     enum lsmkv_status status;
 

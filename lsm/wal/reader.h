@@ -12,6 +12,7 @@ struct wal_record {
     uint64_t sequence;
     struct lsmkv_slice payload; /* whole, parts joined; borrowed during the visit */
     uint64_t offset;            /* of its first frame, for messages */
+    uint32_t version;           /* of the segment's format */
 };
 
 struct wal_segment_end {

@@ -160,6 +160,7 @@ enum lsmkv_status wal_writer_start(struct wal_writer *writer, struct wal_header 
         return status;
     assert(writer->position == 0);
     header->segment = writer->segment;
+    header->version = WAL_VERSION;
     while (header->salt == 0)
         random_bytes(&header->salt, sizeof(header->salt));
     writer->header = *header;

@@ -63,12 +63,15 @@ static enum lsmkv_status visit(void *context, const struct wal_record *record, s
 {
     uint64_t *records = context;
     struct reader reader;
+    struct wal_read read;
     struct entry entry;
     uint64_t total = sum(record->payload);
 
     (void)err;
     (*records)++;
     reader_init(&reader, record->payload);
+    while (wal_read_get(&reader, &read))
+        total += sum(read.key) + (read.range ? sum(read.upper) : 0);
     while (wal_entry_get(&reader, &entry))
         total += sum(entry.key) + sum(entry.value);
     return total == UINT64_MAX ? LSMKV_INTERRUPTED : LSMKV_OK;

@@ -15,6 +15,7 @@ struct fixture {
     struct replay replay;
     uint8_t bytes[256];
     size_t size; /* of the payload being made */
+    uint32_t version;
     struct lsmkv_error err;
 };
 
@@ -22,6 +23,7 @@ struct fixture {
 static void set_up(struct fixture *f)
 {
     memset(f, 0, sizeof(*f));
+    f->version = WAL_VERSION;
     assert_ok(memtable_new(&f->memtable, 3, &f->err), &f->err);
     f->replay =
         (struct replay){.memtable = f->memtable, .flushed = 5, .sequence = 5, .path = "wal/000003.wal", .segment = 3};
@@ -58,7 +60,7 @@ static void add_prepare_head(struct fixture *f, uint64_t transaction, uint8_t by
 /* Replays what was made as one record and starts the next. */
 static enum lsmkv_status replay(struct fixture *f, enum wal_type type, uint64_t sequence)
 {
-    struct wal_record record = {type, sequence, slice_of(f->bytes, f->size), 80};
+    struct wal_record record = {type, sequence, slice_of(f->bytes, f->size), 80, f->version};
 
     f->size = 0;
     return replay_record(&f->replay, &record, &f->err);
@@ -193,7 +195,7 @@ static void outcome_makes_the_memtable_need_the_segment_of_its_prepare(void **st
     tear_down(&f);
 }
 
-static void undecided_prepares_are_settled_by_default_in_order(void **state)
+static void undecided_prepares_commit_by_default_in_order_or_stay_in_doubt(void **state)
 {
     struct fixture f;
     bool settled;
@@ -210,6 +212,93 @@ static void undecided_prepares_are_settled_by_default_in_order(void **state)
     expect(&f, "b", 0);
     expect(&f, "c", 8);
     assert_int_equal(f.replay.sequence, 8);
+    assert_true(f.replay.prepared && f.replay.prepared->how.transaction == 2 && !f.replay.prepared->next);
+    tear_down(&f);
+}
+
+/* Its writer let nobody commit before the outcome and kept no marker: what is not committed by default never was. */
+static void undecided_prepares_of_format_1_are_forgotten(void **state)
+{
+    struct fixture f;
+    bool settled;
+
+    (void)state;
+    set_up(&f);
+    f.version = 1;
+    assert_ok(prepare(&f, 1, 0, "a"), &f.err);
+    assert_ok(prepare(&f, 2, 1, "b"), &f.err);
+    assert_ok(replay_settle(&f.replay, &settled, &f.err), &f.err);
+    assert_true(settled);
+    expect(&f, "a", 0);
+    expect(&f, "b", 6);
+    assert_null(f.replay.prepared);
+    tear_down(&f);
+}
+
+/* Rotation writes what is undecided once more: the segment of the newest record is the one that is needed. */
+static void later_record_of_a_prepare_takes_the_place_of_the_earlier(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f);
+    f.replay.segment = 2;
+    assert_ok(prepare(&f, 1, 0, "a"), &f.err);
+    assert_ok(prepare(&f, 2, 1, "b"), &f.err);
+    f.replay.segment = 3;
+    assert_ok(prepare(&f, 1, 0, "a"), &f.err);
+    assert_true(f.replay.prepared->how.transaction == 1 && f.replay.prepared->segment == 3);
+    assert_true(f.replay.prepared->next->how.transaction == 2 && !f.replay.prepared->next->next);
+    assert_ok(decide(&f, WAL_OUTCOME, 6, 1), &f.err);
+    assert_int_equal(memtable_oldest_segment(f.memtable), 3);
+    tear_down(&f);
+}
+
+static void add_read(struct fixture *f, const char *key, const char *upper)
+{
+    struct lsmkv_buf bytes = LSMKV_BUF_INIT;
+    struct wal_read read = {.range = upper != NULL, .key = slice_of(key, strlen(key))};
+
+    if (upper)
+        read.upper = slice_of(upper, strlen(upper));
+    assert_ok(wal_read_append(&bytes, &read, &f->err), &f->err);
+    memcpy(f->bytes + f->size, bytes.data, bytes.size);
+    f->size += bytes.size;
+    lsmkv_buf_release(&bytes);
+}
+
+static bool read_by(const struct read_set *reads, const char *key)
+{
+    return read_set_contains(reads, slice_of(key, strlen(key)));
+}
+
+static void reads_of_a_prepare_in_doubt_come_back(void **state)
+{
+    struct batch *batch = NULL;
+    struct read_set *reads = NULL;
+    struct entry entry;
+    struct fixture f;
+    bool settled;
+
+    (void)state;
+    set_up(&f);
+    add_prepare_head(&f, 1, 0);
+    add_read(&f, "c", NULL);
+    add_read(&f, "f", "h");
+    add_read(&f, "x", "");
+    add_entry(&f, "a", "1");
+    add_entry(&f, "b", NULL);
+    assert_ok(replay(&f, WAL_PREPARE, 5), &f.err);
+    assert_ok(replay_settle(&f.replay, &settled, &f.err), &f.err);
+    assert_false(settled);
+    assert_ok(replay_undecided(f.replay.prepared, &batch, &reads, &f.err), &f.err);
+    assert_true(read_by(reads, "c") && read_by(reads, "f") && read_by(reads, "gzz") && read_by(reads, "zz"));
+    assert_false(read_by(reads, "a") || read_by(reads, "cc") || read_by(reads, "h") || read_by(reads, "w"));
+    assert_true(batch_get(batch, slice_of("a", 1), &entry) && entry.kind == ENTRY_PUT && entry.value.size == 1);
+    assert_true(batch_get(batch, slice_of("b", 1), &entry) && entry.kind == ENTRY_DELETE);
+    assert_int_equal(batch_mark(batch), 2);
+    read_set_free(reads);
+    batch_unref(batch);
     tear_down(&f);
 }
 
@@ -235,8 +324,10 @@ static void records_that_the_engine_does_not_write_are_refused(void **state)
     assert_status(replay(&f, WAL_PREPARE, 9), LSMKV_CORRUPT, &f.err);
     f.size = WAL_PREPARE_HEAD - 1;
     assert_status(replay(&f, WAL_PREPARE, 9), LSMKV_CORRUPT, &f.err);
-    assert_ok(prepare(&f, 1, 0, "a"), &f.err);
-    assert_status(prepare(&f, 1, 0, "a"), LSMKV_CORRUPT, &f.err); /* twice */
+    add_prepare_head(&f, 1, 0);
+    add_entry(&f, "b", "1");
+    add_entry(&f, "a", "1");
+    assert_status(replay(&f, WAL_PREPARE, 9), LSMKV_CORRUPT, &f.err); /* at once, not when it is settled */
     tear_down(&f);
 }
 
@@ -249,7 +340,10 @@ int main(void)
         cmocka_unit_test(sequences_end_where_counting_on_could_overflow),
         cmocka_unit_test(outcome_commits_and_abort_forgets),
         cmocka_unit_test(outcome_makes_the_memtable_need_the_segment_of_its_prepare),
-        cmocka_unit_test(undecided_prepares_are_settled_by_default_in_order),
+        cmocka_unit_test(undecided_prepares_commit_by_default_in_order_or_stay_in_doubt),
+        cmocka_unit_test(undecided_prepares_of_format_1_are_forgotten),
+        cmocka_unit_test(later_record_of_a_prepare_takes_the_place_of_the_earlier),
+        cmocka_unit_test(reads_of_a_prepare_in_doubt_come_back),
         cmocka_unit_test(records_that_the_engine_does_not_write_are_refused),
     };
 

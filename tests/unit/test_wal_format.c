@@ -25,6 +25,7 @@ static void wal_header_comes_back_as_it_was_put(void **state)
         wal_header_put(bytes, &header, &put);
         memset(&got, 0xff, sizeof(got));
         assert_ok(wal_header_get(bytes, "x", &got, &checksum, &err), &err);
+        assert_int_equal(got.version, WAL_VERSION);
         assert_int_equal(got.segment, header.segment);
         assert_int_equal(got.salt, header.salt);
         assert_int_equal(got.predecessor, header.predecessor);
@@ -44,7 +45,7 @@ static void wal_header_has_the_documented_bytes(void **state)
     (void)state;
     header.length_promised = false;
     wal_header_put(bytes, &header, &checksum);
-    assert_memory_equal(bytes, "lsmkvWAL\x01\0\0\0\x01\0\0\0\x03\0\0\0\0\0\0\0\x17\x5a\x17\x5a\x17\x5a\x17\x5a", 32);
+    assert_memory_equal(bytes, "lsmkvWAL\x02\0\0\0\x01\0\0\0\x03\0\0\0\0\0\0\0\x17\x5a\x17\x5a\x17\x5a\x17\x5a", 32);
     assert_memory_equal(bytes + 32,
                         "\x02\0\0\0\0\0\0\0\0\x10\0\0\0\0\0\0"
                         "0123456789abcde\0\0\0\0\0\0\0\0\0",
@@ -83,8 +84,8 @@ static void wal_header_of_a_newer_version_is_refused_by_number(void **state)
 
     (void)state;
     wal_header_put(bytes, &header, &checksum);
-    change_header(bytes, 8, 2);
-    assert_fails(wal_header_get(bytes, "dir/file", &header, &checksum, &err), LSMKV_CANTOPEN, &err, "version 2");
+    change_header(bytes, 8, 3);
+    assert_fails(wal_header_get(bytes, "dir/file", &header, &checksum, &err), LSMKV_CANTOPEN, &err, "version 3");
     change_header(bytes, 8, 0);
     assert_status(wal_header_get(bytes, "dir/file", &header, &checksum, &err), LSMKV_CORRUPT, &err);
     change_header(bytes, 8, 1);
@@ -93,6 +94,57 @@ static void wal_header_of_a_newer_version_is_refused_by_number(void **state)
     change_header(bytes, 12, 0);
     change_header(bytes, 68, 1);
     assert_status(wal_header_get(bytes, "dir/file", &header, &checksum, &err), LSMKV_CORRUPT, &err);
+}
+
+/* Segments of version 1 are in stores that a released lsmkv wrote. */
+static void wal_header_of_version_1_is_read(void **state)
+{
+    struct wal_header header = log_header(), got;
+    uint8_t bytes[WAL_HEADER_SIZE];
+    uint64_t checksum;
+
+    (void)state;
+    wal_header_put(bytes, &header, &checksum);
+    change_header(bytes, 8, 1);
+    assert_ok(wal_header_get(bytes, "x", &got, &checksum, &err), &err);
+    assert_int_equal(got.version, 1);
+    assert_int_equal(got.segment, header.segment);
+}
+
+static void wal_reads_come_back_as_they_were_put(void **state)
+{
+    const struct wal_read put[] = {
+        {.range = false, .key = {(const uint8_t *)"key", 3}},
+        {.range = true, .key = {(const uint8_t *)"a\0b", 3}, .upper = {(const uint8_t *)"c", 1}},
+        {.range = true},
+    };
+    struct lsmkv_buf bytes = LSMKV_BUF_INIT;
+    struct reader reader;
+    struct wal_read got;
+    struct entry entry;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        assert_ok(wal_read_append(&bytes, &put[i], &err), &err);
+    assert_memory_equal(bytes.data,
+                        "\x03\x03key\x04\x03\x01"
+                        "a\0bc\x04\0\0",
+                        bytes.size);
+    for (size_t size = 0; size < 5; size++) { /* a part of the first one is none */
+        reader_init(&reader, slice_of(bytes.data, size));
+        assert_false(wal_read_get(&reader, &got));
+        assert_int_equal(reader_left(&reader), size);
+    }
+    reader_init(&reader, slice_of_buf(&bytes));
+    assert_false(wal_entry_get(&reader, &entry)); /* a read is no entry */
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(wal_read_get(&reader, &got));
+        assert_int_equal(got.range, put[i].range);
+        assert_int_equal(slice_compare(got.key, put[i].key), 0);
+        assert_true(!put[i].range || slice_compare(got.upper, put[i].upper) == 0);
+    }
+    assert_false(wal_read_get(&reader, &got));
+    lsmkv_buf_release(&bytes);
 }
 
 static void wal_frame_is_valid_in_its_own_place_only(void **state)
@@ -242,6 +294,8 @@ int main(void)
         cmocka_unit_test(wal_header_has_the_documented_bytes),
         cmocka_unit_test(wal_header_with_any_bit_flipped_is_refused),
         cmocka_unit_test(wal_header_of_a_newer_version_is_refused_by_number),
+        cmocka_unit_test(wal_header_of_version_1_is_read),
+        cmocka_unit_test(wal_reads_come_back_as_they_were_put),
         cmocka_unit_test(wal_frame_is_valid_in_its_own_place_only),
         cmocka_unit_test(wal_frame_with_impossible_fields_is_refused),
         cmocka_unit_test(wal_entry_comes_back_as_it_was_put),
