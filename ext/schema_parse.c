@@ -23,58 +23,58 @@ static bool starts_column_constraint(const struct token *token)
     return false;
 }
 
-/* Moves a token into the text of a type: white space and comments between two tokens become one space. */
-static void take_token(struct parser *parser, sqlite3_str *text)
+/* Moves past a token; `*end` is where it ends. */
+static void skip_token(struct parser *parser, const char **end)
 {
-    if (parser->token.spaced && sqlite3_str_length(text))
-        sqlite3_str_appendchar(text, 1, ' ');
-    sqlite3_str_append(text, parser->token.text, (int)parser->token.size);
+    *end = parser->token.text + parser->token.size;
     parser_advance(parser);
 }
 
 /* "(10)" or "(10, 2)", with signs. */
-static int parse_type_size(struct parser *parser, sqlite3_str *text)
+static int skip_type_size(struct parser *parser, const char **end)
 {
     bool more = true;
 
-    take_token(parser, text);
+    skip_token(parser, end);
     while (more) {
         if (token_is_punctuation(&parser->token, '+') || token_is_punctuation(&parser->token, '-'))
-            take_token(parser, text);
+            skip_token(parser, end);
         if (parser->token.kind != TOKEN_NUMBER && parser->token.kind != TOKEN_WORD)
             return parser_fail_near(parser);
-        take_token(parser, text);
+        skip_token(parser, end);
         more = token_is_punctuation(&parser->token, ',');
         if (!more && !token_is_punctuation(&parser->token, ')'))
             return parser_fail_near(parser);
-        take_token(parser, text);
+        skip_token(parser, end);
     }
     return SQLITE_OK;
 }
 
+static bool is_type_word(const struct token *token)
+{
+    return (token_is_name(token) && !starts_column_constraint(token)) || token->kind == TOKEN_STRING;
+}
+
+/* As in SQLite a type is the text from its first word to its last, as it stands. */
 static int parse_type(struct parser *parser, struct column *column)
 {
-    sqlite3_str *text = sqlite3_str_new(NULL);
+    const char *from = parser->token.text, *end = from;
     int rc = SQLITE_OK;
-    char *type;
 
-    while (!rc && token_is_name(&parser->token) && !starts_column_constraint(&parser->token)) {
+    while (is_type_word(&parser->token)) {
         if (token_is(&parser->token, "HIDDEN")) /* of a virtual table's column: SQLite would hide it */
-            rc = parser_fail_clause(parser, "HIDDEN in a type", column->name);
-        take_token(parser, text);
+            return parser_fail_clause(parser, "HIDDEN in a type", column->name);
+        skip_token(parser, &end);
     }
-    if (!rc && sqlite3_str_length(text) && token_is_punctuation(&parser->token, '('))
-        rc = parse_type_size(parser, text);
-    if (!rc)
-        rc = sqlite3_str_errcode(text);
-    type = sqlite3_str_finish(text);
-    if (!rc) {
-        column->type = memory_copy_text(type ? type : "", type ? strlen(type) : 0);
-        column->affinity = affinity_of_type(column->type);
-        rc = column->type ? SQLITE_OK : SQLITE_NOMEM;
-    }
-    sqlite3_free(type);
-    return rc;
+    if (end != from && token_is_punctuation(&parser->token, '('))
+        rc = skip_type_size(parser, &end);
+    if (rc)
+        return rc;
+    column->type = memory_copy_text(from, (size_t)(end - from));
+    if (!column->type)
+        return SQLITE_NOMEM;
+    column->affinity = affinity_of_type(column->type);
+    return SQLITE_OK;
 }
 
 /* ---- DEFAULT ---- */

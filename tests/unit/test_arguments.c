@@ -231,10 +231,14 @@ static void a_constraint_alone_makes_no_table(void **state)
 /* Whatever the bytes, parsing ends, and says something where it fails. */
 static void random_arguments_never_crash(void **state)
 {
-    static const char *const words[] = {
-        "a",       "INTEGER", "PRIMARY", "KEY",    "(",  ")", ",",     "'s'", "\"n\"",      "[x]",   "=",  "NOT",
-        "NULL",    "COLLATE", "NOCASE",  "UNIQUE", "12", "'", "\"",    "/*",  "*/",         "--",    "\n", "CHECK",
-        "DEFAULT", "sync",    "full",    "dir",    ";",  "-", "x'00'", "é",   "CONSTRAINT", "TABLE", "`"};
+    static const char *const words[] = {"a",       "INTEGER",    "PRIMARY", "KEY",          "(",    ")",
+                                        ",",       "'s'",        "\"n\"",   "[x]",          "=",    "NOT",
+                                        "NULL",    "COLLATE",    "NOCASE",  "UNIQUE",       "12",   "'",
+                                        "\"",      "/*",         "*/",      "--",           "\n",   "CHECK",
+                                        "DEFAULT", "INDEX",      "DESC",    "AND",          "-1",   "x",
+                                        "NULLS",   "UNIQUE (a)", "CHECK (", "CONSTRAINT c", "sync", "full",
+                                        "dir",     ";",          "-",       "x'00'",        "é",    "CONSTRAINT",
+                                        "TABLE",   "`"};
     uint64_t seed = test_seed();
     size_t i;
 

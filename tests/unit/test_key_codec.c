@@ -88,7 +88,7 @@ static int64_t random_integer(uint64_t *state)
 /* Few different bytes, so that strings share prefixes: letters of both cases, space, zero, the escape, non-ASCII. */
 static void random_bytes(uint64_t *state, struct sample *sample, bool text)
 {
-    static const uint8_t letters[] = {'a', 'A', 'b', 'B', 'z', 'Z', '[', '@', ' ', ' ', 0x00, 0x01, 0x7f};
+    static const uint8_t letters[] = {'a', 'A', 'b', 'B', 'z', 'Z', '[', '@', ' ', ' ', 0x00, 0x00, 0x01, 0x7f};
     static const uint8_t any[] = {0x00, 0x00, 0x01, 0xff, 0xfe, 'a', 'A', ' '};
     size_t size = test_random(state) % 7, i;
 
@@ -100,16 +100,28 @@ static void random_bytes(uint64_t *state, struct sample *sample, bool text)
 static void random_sample(uint64_t *state, struct sample *sample)
 {
     memset(&sample->cell, 0, sizeof(sample->cell));
-    switch (test_random(state) % 4) {
+    switch (test_random(state) % 17) {
     case 0:
+        sample->cell.type = CELL_NULL;
+        break;
+    case 1:
+    case 2:
+    case 3:
+    case 4:
         sample->cell.type = CELL_INTEGER;
         sample->cell.integer = random_integer(state);
         break;
-    case 1:
+    case 5:
+    case 6:
+    case 7:
+    case 8:
         sample->cell.type = CELL_REAL;
         sample->cell.real = random_real(state);
         break;
-    case 2:
+    case 9:
+    case 10:
+    case 11:
+    case 12:
         sample->cell.type = CELL_TEXT;
         random_bytes(state, sample, true);
         break;
@@ -167,61 +179,175 @@ static int sign(int order)
 
 /* ---- Order ---- */
 
-static void compare_pairs(sqlite3 *db, enum collation collation, uint64_t seed, size_t pairs)
+/* How ORDER BY places two values: NULL first, then by their comparison. One statement per collation. */
+struct judge {
+    sqlite3 *db;
+    sqlite3_stmt *statements[COLLATION_RTRIM + 1];
+    size_t pairs;
+};
+
+static void judge_open(struct judge *judge)
 {
-    char *sql = sqlite3_mprintf("SELECT (?1 > ?2 COLLATE %s) - (?1 < ?2 COLLATE %s)", collation_name(collation),
-                                collation_name(collation));
-    struct lsmkv_buf a = LSMKV_BUF_INIT, b = LSMKV_BUF_INIT;
-    sqlite3_stmt *statement = NULL;
-    struct sample x, y;
-    size_t i;
+    enum collation collation;
+    char *sql;
 
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
-    for (i = 0; i < pairs; i++) {
-        random_sample(&seed, &x);
-        random_sample(&seed, &y);
-        bind(statement, 1, &x.cell);
-        bind(statement, 2, &y.cell);
-        assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-        encode(&a, &x.cell, collation);
-        encode(&b, &y.cell, collation);
-        if (sign(bytes_compare(bytes_of(&a), bytes_of(&b))) != sqlite3_column_int(statement, 0)) {
-            char *shown = sqlite3_expanded_sql(statement);
-
-            fail_msg("%s: %d, keys say %d", shown, sqlite3_column_int(statement, 0),
-                     sign(bytes_compare(bytes_of(&a), bytes_of(&b))));
-        }
-        sqlite3_reset(statement);
+    memset(judge, 0, sizeof(*judge));
+    assert_int_equal(sqlite3_open(":memory:", &judge->db), SQLITE_OK);
+    for (collation = COLLATION_BINARY; collation <= COLLATION_RTRIM; collation++) {
+        sql = sqlite3_mprintf(
+            "SELECT (?1 NOTNULL) - (?2 NOTNULL) + ifnull((?1 > ?2 COLLATE %s) - (?1 < ?2 COLLATE %s), 0)",
+            collation_name(collation), collation_name(collation));
+        assert_int_equal(sqlite3_prepare_v2(judge->db, sql, -1, &judge->statements[collation], NULL), SQLITE_OK);
+        sqlite3_free(sql);
     }
-    sqlite3_finalize(statement);
-    sqlite3_free(sql);
-    lsmkv_buf_release(&a);
-    lsmkv_buf_release(&b);
+}
+
+static void judge_close(struct judge *judge)
+{
+    int i;
+
+    for (i = 0; i <= COLLATION_RTRIM; i++)
+        sqlite3_finalize(judge->statements[i]);
+    sqlite3_close(judge->db);
+}
+
+static int judge_order(struct judge *judge, enum collation collation, const struct cell *a, const struct cell *b)
+{
+    sqlite3_stmt *statement = judge->statements[collation];
+    int order;
+
+    bind(statement, 1, a);
+    bind(statement, 2, b);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    order = sqlite3_column_int(statement, 0);
+    sqlite3_reset(statement);
+    judge->pairs++;
+    return order;
 }
 
 static void keys_order_as_sqlite_compares(void **state)
 {
-    enum collation collation;
-    sqlite3 *db = NULL;
-
-    (void)state;
-    assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
-    for (collation = COLLATION_BINARY; collation <= COLLATION_RTRIM; collation++)
-        compare_pairs(db, collation, test_seed() + collation, test_scaled(200000));
-    sqlite3_close(db);
-}
-
-static void null_is_below_everything(void **state)
-{
-    const struct cell null = {.type = CELL_NULL}, least = {.type = CELL_REAL, .real = -HUGE_VAL};
     struct lsmkv_buf a = LSMKV_BUF_INIT, b = LSMKV_BUF_INIT;
+    uint64_t seed = test_seed();
+    struct judge judge;
+    struct sample x, y;
+    size_t i;
 
     (void)state;
-    encode(&a, &null, COLLATION_BINARY);
-    encode(&b, &least, COLLATION_BINARY);
-    assert_true(bytes_compare(bytes_of(&a), bytes_of(&b)) < 0);
+    judge_open(&judge);
+    for (i = 0; i < test_scaled(600000); i++) {
+        enum collation collation = (enum collation)(i % 3);
+        int order;
+
+        random_sample(&seed, &x);
+        random_sample(&seed, &y);
+        encode(&a, &x.cell, collation);
+        encode(&b, &y.cell, collation);
+        order = judge_order(&judge, collation, &x.cell, &y.cell);
+        if (sign(bytes_compare(bytes_of(&a), bytes_of(&b))) != order)
+            fail_msg("%s: %d, keys say %d", sqlite3_expanded_sql(judge.statements[collation]), order,
+                     sign(bytes_compare(bytes_of(&a), bytes_of(&b))));
+    }
+    judge_close(&judge);
     lsmkv_buf_release(&a);
     lsmkv_buf_release(&b);
+}
+
+enum { PARTS_MAX = 4 };
+
+/* Any columns, in any direction, with or without a rowid behind them. */
+static void random_shape(uint64_t *state, struct key_shape *shape)
+{
+    int i;
+
+    shape->count = 1 + (int)(test_random(state) % PARTS_MAX);
+    shape->rowid = test_random(state) % 2;
+    for (i = 0; i < shape->count; i++) {
+        shape->parts[i].column = i;
+        shape->parts[i].collation = (enum collation)(test_random(state) % 3);
+        shape->parts[i].descending = test_random(state) % 2;
+    }
+}
+
+/* ORDER BY the parts, then the rowid. */
+static int order_of_rows(struct judge *judge, const struct key_shape *shape, const struct cell *x, const struct cell *y,
+                         int64_t x_rowid, int64_t y_rowid)
+{
+    int i, order;
+
+    for (i = 0; i < shape->count; i++) {
+        const struct key_part *part = &shape->parts[i];
+
+        order = judge_order(judge, part->collation, &x[i], &y[i]);
+        if (order)
+            return part->descending ? -order : order;
+    }
+    return shape->rowid ? (x_rowid > y_rowid) - (x_rowid < y_rowid) : 0;
+}
+
+/* What is read from each part, and written again, gives the part's bytes; skipping goes as far. */
+static void assert_parts_read_back(const struct key_shape *shape, struct lsmkv_slice key, const struct cell *cells,
+                                   struct lsmkv_buf *scratch, struct lsmkv_buf *again)
+{
+    size_t at = LSMKV_TABLE_ID_SIZE, skipped = LSMKV_TABLE_ID_SIZE, from;
+    struct cell cell;
+    int i;
+
+    for (i = 0; i < shape->count; i++) {
+        const struct key_part *part = &shape->parts[i];
+
+        from = at;
+        assert_int_equal(key_get_part(key, &at, part, &cell, scratch), LSMKV_OK);
+        assert_int_equal(key_skip_part(key, &skipped, part), LSMKV_OK);
+        assert_int_equal(at, skipped);
+        if (cell.type == CELL_TEXT && part->collation == COLLATION_NOCASE &&
+            !key_keeps_cell(&cells[i], part->collation))
+            continue; /* the length of what follows a zero byte is not told */
+        again->size = 0;
+        assert_int_equal(key_put_part(again, &cell, part->collation, part->descending), LSMKV_OK);
+        assert_int_equal(bytes_compare(bytes_of(again), bytes_slice(key.data + from, at - from)), 0);
+    }
+    assert_int_equal(key.size - at, shape->rowid ? 8 : 0);
+}
+
+static void keys_of_several_parts_order_as_order_by(void **state)
+{
+    struct lsmkv_buf a = LSMKV_BUF_INIT, b = LSMKV_BUF_INIT, scratch = LSMKV_BUF_INIT, again = LSMKV_BUF_INIT;
+    struct key_part parts[PARTS_MAX];
+    struct key_shape shape = {.parts = parts};
+    struct sample x[PARTS_MAX], y[PARTS_MAX];
+    struct cell left[PARTS_MAX], right[PARTS_MAX];
+    uint64_t seed = test_seed();
+    struct judge judge;
+    size_t i;
+    int j;
+
+    (void)state;
+    judge_open(&judge);
+    for (i = 0; i < test_scaled(250000); i++) {
+        int64_t x_rowid = random_integer(&seed), y_rowid = random_integer(&seed);
+
+        random_shape(&seed, &shape);
+        for (j = 0; j < shape.count; j++) {
+            random_sample(&seed, &x[j]);
+            left[j] = x[j].cell;
+            /* Mostly the same as on the other side, so that later parts decide. */
+            random_sample(&seed, &y[j]);
+            right[j] = test_random(&seed) % 4 ? x[j].cell : y[j].cell;
+        }
+        a.size = b.size = 0;
+        assert_int_equal(key_put_keyspace(&a, 7) + key_put_shape(&a, &shape, left, x_rowid), LSMKV_OK);
+        assert_int_equal(key_put_keyspace(&b, 7) + key_put_shape(&b, &shape, right, y_rowid), LSMKV_OK);
+        assert_int_equal(sign(bytes_compare(bytes_of(&a), bytes_of(&b))),
+                         order_of_rows(&judge, &shape, left, right, x_rowid, y_rowid));
+        assert_parts_read_back(&shape, bytes_of(&a), left, &scratch, &again);
+    }
+    print_message("%zu pairs compared by SQLite\n", judge.pairs);
+    judge_close(&judge);
+    lsmkv_buf_release(&a);
+    lsmkv_buf_release(&b);
+    lsmkv_buf_release(&scratch);
+    lsmkv_buf_release(&again);
 }
 
 static void rowids_order_as_integers(void **state)
@@ -271,6 +397,9 @@ static void keys_give_their_value_back_where_they_say_so(void **state)
             assert_int_equal(back.type, CELL_INTEGER);
             assert_true(back.integer == sample.cell.integer);
             break;
+        case CELL_NULL:
+            assert_int_equal(back.type, CELL_NULL);
+            break;
         case CELL_REAL:
             assert_true(back.type == CELL_REAL ? back.real == sample.cell.real
                                                : (double)back.integer == sample.cell.real);
@@ -309,7 +438,8 @@ static void bytes_that_are_no_key_are_refused(void **state)
         encode(&key, &sample.cell, COLLATION_BINARY);
         key.data[LSMKV_TABLE_ID_SIZE + test_random(&seed) % (key.size - LSMKV_TABLE_ID_SIZE)] =
             (uint8_t)test_random(&seed);
-        (void)decode(bytes_slice(key.data, 1 + test_random(&seed) % key.size), COLLATION_BINARY, &back, &scratch);
+        (void)decode(bytes_slice(key.data, 1 + test_random(&seed) % key.size), (enum collation)(i % 3), &back,
+                     &scratch);
     }
     lsmkv_buf_release(&key);
     lsmkv_buf_release(&scratch);
@@ -319,7 +449,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_order_as_sqlite_compares),
-        cmocka_unit_test(null_is_below_everything),
+        cmocka_unit_test(keys_of_several_parts_order_as_order_by),
         cmocka_unit_test(rowids_order_as_integers),
         cmocka_unit_test(keys_give_their_value_back_where_they_say_so),
         cmocka_unit_test(bytes_that_are_no_key_are_refused),
