@@ -39,36 +39,38 @@ int catalog_columns(struct lsmkv_slice definition, char **columns, char **messag
 
 struct search {
     uint32_t id;
-    char *name;
+    struct table_place *place;
 };
 
 /* Found names are copied; LSMKV_INTERRUPTED ends the visit early. */
-static enum lsmkv_status match_id(void *context, const char *name, uint32_t id, struct lsmkv_slice definition)
+static enum lsmkv_status match_id(void *context, const char *name, const struct lsmkv_table_entry *entry)
 {
-    struct search *search = context;
+    const struct search *search = context;
 
-    (void)definition;
-    if (id != search->id)
+    if (entry->id != search->id)
         return LSMKV_OK;
-    search->name = sqlite3_mprintf("%s", name);
-    return search->name ? LSMKV_INTERRUPTED : LSMKV_NOMEM;
+    search->place->name = sqlite3_mprintf("%s", name);
+    search->place->keyspace = entry->keyspace;
+    search->place->keyspaces = entry->keyspaces;
+    return search->place->name ? LSMKV_INTERRUPTED : LSMKV_NOMEM;
 }
 
-int catalog_name(struct session *session, uint32_t id, char **name, char **message)
+int catalog_place(struct session *session, uint32_t id, struct table_place *place, char **message)
 {
     struct lsmkv_error err = {LSMKV_OK, ""};
-    struct search search = {id, NULL};
-    enum lsmkv_status status = lsmkv_catalog_each(session->engine, match_id, &search, &err);
+    struct search search = {id, place};
+    enum lsmkv_status status;
 
-    *name = search.name;
-    if (search.name)
+    memset(place, 0, sizeof(*place));
+    status = lsmkv_catalog_each(session->engine, match_id, &search, &err);
+    if (place->name)
         return SQLITE_OK;
     return error_from(message, status, &err);
 }
 
 int catalog_free_name(struct session *session, const char *wanted, char **name, char **message)
 {
-    struct lsmkv_table_entry entry = {0, LSMKV_BUF_INIT};
+    struct lsmkv_table_entry entry = LSMKV_TABLE_ENTRY_INIT;
     struct lsmkv_error err = {LSMKV_OK, ""};
     enum lsmkv_status status = LSMKV_OK;
     bool found = true;
@@ -84,11 +86,10 @@ int catalog_free_name(struct session *session, const char *wanted, char **name, 
     return error_from(message, status, &err);
 }
 
-static enum lsmkv_status count_one(void *context, const char *name, uint32_t id, struct lsmkv_slice definition)
+static enum lsmkv_status count_one(void *context, const char *name, const struct lsmkv_table_entry *entry)
 {
     (void)name;
-    (void)id;
-    (void)definition;
+    (void)entry;
     ++*(uint64_t *)context;
     return LSMKV_OK;
 }

@@ -16,8 +16,14 @@ char *catalog_definition(const struct table_schema *schema);
 /* The columns in `definition`, to end with sqlite3_free(). An error if it is of another version. */
 int catalog_columns(struct lsmkv_slice definition, char **columns, char **message);
 
-/* The name of the table with that id, to end with sqlite3_free(); *name is NULL, with SQLITE_OK, if there is none. */
-int catalog_name(struct session *session, uint32_t id, char **name, char **message);
+/* Where a table is found in its store. */
+struct table_place {
+    char *name; /* in the catalog, to end with sqlite3_free(); NULL: there is no such table */
+    uint32_t keyspace, keyspaces;
+};
+
+/* The place of the table with that id; without a name, and SQLITE_OK, if there is none. */
+int catalog_place(struct session *session, uint32_t id, struct table_place *place, char **message);
 
 /* `wanted`, or where a table has that name one made from it that none has; to end with sqlite3_free(). */
 int catalog_free_name(struct session *session, const char *wanted, char **name, char **message);

@@ -199,14 +199,20 @@ static int take_columns(struct creation *creation, const char *columns)
     return rc;
 }
 
+static void take_place(struct sql_table *table, const struct lsmkv_table_entry *entry)
+{
+    table->shadow.table_id = entry->id;
+    table->keyspace = entry->keyspace;
+    table->keyspaces = entry->keyspaces;
+}
+
 /* A table of that name is there: no columns were asked for, or the same. */
 static int open_table(struct creation *creation, const struct lsmkv_table_entry *entry)
 {
     char *columns = NULL;
     int rc;
 
-    creation->table->shadow.table_id = entry->id;
-    creation->table->keyspace = entry->id;
+    take_place(creation->table, entry);
     rc = catalog_columns(bytes_of(&entry->definition), &columns, creation->message);
     if (!rc)
         rc = take_columns(creation, columns);
@@ -237,6 +243,7 @@ static int refuse_unfinished(const struct table_schema *schema, char **message)
 static int make_table(struct creation *creation)
 {
     struct sql_table *table = creation->table;
+    struct lsmkv_table_entry entry = LSMKV_TABLE_ENTRY_INIT;
     struct lsmkv_error err = {LSMKV_OK, ""};
     enum lsmkv_status status;
     char *columns, *definition = NULL;
@@ -256,10 +263,11 @@ static int make_table(struct creation *creation)
     }
     if (!rc) {
         status = lsmkv_catalog_create(table->session->engine, name_in_store(creation),
-                                      bytes_slice(definition, strlen(definition)), &table->shadow.table_id, &err);
+                                      bytes_slice(definition, strlen(definition)),
+                                      1 + (uint32_t)table->schema.index_count, &entry, &err);
+        take_place(table, &entry);
         rc = error_from(creation->message, status, &err);
     }
-    table->keyspace = table->shadow.table_id;
     sqlite3_free(definition);
     sqlite3_free(columns);
     return rc;
@@ -280,7 +288,7 @@ static int settle_name(struct creation *creation)
 
 static int find_table(struct creation *creation)
 {
-    struct lsmkv_table_entry entry = {0, LSMKV_BUF_INIT};
+    struct lsmkv_table_entry entry = LSMKV_TABLE_ENTRY_INIT;
     struct lsmkv_error err = {LSMKV_OK, ""};
     struct sql_table *table = creation->table;
     bool found = false;

@@ -197,6 +197,8 @@ int sql_cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int
     if (!rc)
         rc = session_read(table->session, &cursor->counted, &table->base.zErrMsg);
     if (!rc)
+        rc = sql_table_refresh(table);
+    if (!rc)
         rc = ranges_build(&cursor->ranges, table, plan, argv, &table->base.zErrMsg);
     if (rc)
         return rc;

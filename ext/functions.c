@@ -123,7 +123,7 @@ static void compact(sqlite3_context *context, int argc, sqlite3_value **argv)
     if (!table)
         return;
     store = session_store(table->session);
-    sql_table_key_range(table, bounds, &lower, &upper);
+    sql_table_whole_range(table, bounds, &lower, &upper);
     before = work_now(store);
     status = lsmkv_compact(store, lower, upper, &err);
     if (status) {

@@ -71,7 +71,7 @@ static int choose_random_rowid(struct sql_table *table, int64_t *rowid)
 
 int rowid_choose(struct sql_table *table, int64_t *rowid)
 {
-    struct rowid_mark *mark = session_rowid_mark(table->session, table->shadow.table_id);
+    struct rowid_mark *mark = session_rowid_mark(table->session, table->keyspace);
     int rc;
 
     if (!mark)
@@ -89,7 +89,7 @@ int rowid_choose(struct sql_table *table, int64_t *rowid)
 
 void rowid_note_put(const struct sql_table *table, int64_t rowid)
 {
-    struct rowid_mark *mark = session_rowid_mark(table->session, table->shadow.table_id);
+    struct rowid_mark *mark = session_rowid_mark(table->session, table->keyspace);
 
     if (!mark || !mark->known)
         return;
@@ -100,7 +100,7 @@ void rowid_note_put(const struct sql_table *table, int64_t rowid)
 
 void rowid_note_delete(const struct sql_table *table, int64_t rowid)
 {
-    struct rowid_mark *mark = session_rowid_mark(table->session, table->shadow.table_id);
+    struct rowid_mark *mark = session_rowid_mark(table->session, table->keyspace);
 
     if (mark && rowid >= mark->largest)
         mark->known = false;

@@ -192,20 +192,20 @@ int session_write(struct session *session, char **message)
 
 /* ---- Rowids ---- */
 
-struct rowid_mark *session_rowid_mark(struct session *session, uint32_t table_id)
+struct rowid_mark *session_rowid_mark(struct session *session, uint32_t keyspace)
 {
     struct rowid_mark *marks;
     int i;
 
     for (i = 0; i < session->rowid_count; i++) {
-        if (session->rowids[i].table_id == table_id)
+        if (session->rowids[i].keyspace == keyspace)
             return &session->rowids[i];
     }
     marks = memory_resize(session->rowids, (size_t)(session->rowid_count + 1) * sizeof(*marks));
     if (!marks)
         return NULL;
     session->rowids = marks;
-    marks[session->rowid_count].table_id = table_id;
+    marks[session->rowid_count].keyspace = keyspace;
     marks[session->rowid_count].known = false;
     return &marks[session->rowid_count++];
 }

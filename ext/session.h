@@ -13,7 +13,7 @@
 
 /* The largest rowid of a table, remembered while the session writes. */
 struct rowid_mark {
-    uint32_t table_id;
+    uint32_t keyspace;
     bool known;
     bool empty; /* the table has no rows; `largest` is then 0 */
     int64_t largest;
@@ -64,7 +64,7 @@ void session_end_read(struct session *session);
 int session_write(struct session *session, char **message);
 
 /* The remembered mark of a table, made if there is none; NULL on failure. Valid until the next call. */
-struct rowid_mark *session_rowid_mark(struct session *session, uint32_t table_id);
+struct rowid_mark *session_rowid_mark(struct session *session, uint32_t keyspace);
 void session_forget_rowids(struct session *session);
 
 #endif

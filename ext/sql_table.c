@@ -22,6 +22,7 @@ struct sql_table *sql_table_new(struct connection *connection, const char *schem
     if (!table)
         return NULL;
     schema_init(&table->schema);
+    table->stamp = LSMKV_CATALOG_UNKNOWN;
     table->connection = connection_ref(connection);
     table->next = connection->tables;
     connection->tables = table;
@@ -209,13 +210,25 @@ static int table_rollback_to(sqlite3_vtab *vtab, int level)
     return transaction_rollback_to(of(vtab)->connection, vtab, level, &vtab->zErrMsg);
 }
 
+static void range_of(uint32_t first, uint32_t count, uint8_t *bounds, struct lsmkv_slice *lower,
+                     struct lsmkv_slice *upper)
+{
+    bytes_put_be(bounds, first, LSMKV_TABLE_ID_SIZE);
+    bytes_put_be(bounds + LSMKV_TABLE_ID_SIZE, (uint64_t)first + count, LSMKV_TABLE_ID_SIZE);
+    *lower = bytes_slice(bounds, LSMKV_TABLE_ID_SIZE);
+    *upper = bytes_slice(bounds + LSMKV_TABLE_ID_SIZE, LSMKV_TABLE_ID_SIZE);
+}
+
 void sql_table_key_range(const struct sql_table *table, uint8_t *bounds, struct lsmkv_slice *lower,
                          struct lsmkv_slice *upper)
 {
-    bytes_put_be(bounds, table->keyspace, LSMKV_TABLE_ID_SIZE);
-    bytes_put_be(bounds + LSMKV_TABLE_ID_SIZE, (uint64_t)table->keyspace + 1, LSMKV_TABLE_ID_SIZE);
-    *lower = bytes_slice(bounds, LSMKV_TABLE_ID_SIZE);
-    *upper = bytes_slice(bounds + LSMKV_TABLE_ID_SIZE, LSMKV_TABLE_ID_SIZE);
+    range_of(table->keyspace, 1, bounds, lower, upper);
+}
+
+void sql_table_whole_range(const struct sql_table *table, uint8_t *bounds, struct lsmkv_slice *lower,
+                           struct lsmkv_slice *upper)
+{
+    range_of(table->keyspace, table->keyspaces, bounds, lower, upper);
 }
 
 /* ---- The module ---- */

@@ -22,11 +22,15 @@ struct sql_table {
     struct table_schema schema;
     struct row_layout layout; /* of its rows */
     struct shadow shadow;
-    uint32_t keyspace;       /* that its rows' keys start with; known once attached */
     bool unordered;          /* SQLite compares keys in another order than theirs: only = can use them */
     char *broken;            /* why the shadow table cannot be used; NULL: it can */
     char *store_name;        /* of the table in the store; known once attached */
     struct session *session; /* NULL until attached */
+
+    /* Where its keys are, as the catalog said when its stamp was `stamp`; known once attached, see sql_table_refresh(). */
+    uint32_t keyspace, keyspaces;
+    uint64_t stamp;
+    uint64_t read_in; /* 1 + the session's epoch when the catalog was last read in a followed transaction */
 
     /* Of the row being written, reused from row to row. */
     struct cell *cells;
@@ -46,8 +50,17 @@ int sql_table_declare(struct sql_table *table, char **message);
 /* Opens the store if it is not open for this table, and finds the table in it. */
 int sql_table_attach(struct sql_table *table);
 
-/* The catalog as this transaction sees it must still hold the table: rows of a dropped one would vanish. */
+/*
+ * The catalog as this transaction sees it must still hold the table: rows of a dropped one would vanish. Sets where its
+ * keys are.
+ */
 int sql_table_check_alive(struct sql_table *table);
+
+/*
+ * The same where it could have changed since; cheap where it cannot. Before reading or writing rows, with the session's
+ * snapshot taken. A transaction reads the catalog once, so that it does not commit over a DROP or a truncation.
+ */
+int sql_table_refresh(struct sql_table *table);
 
 static inline bool sql_table_is_temp(const struct sql_table *table)
 {
@@ -63,9 +76,12 @@ static inline uint32_t sql_table_index_keyspace(const struct sql_table *table, i
     return table->keyspace + 1 + (uint32_t)index;
 }
 
-/* The range of all keys of the table's rows: `bounds` holds 2 * LSMKV_TABLE_ID_SIZE bytes. */
+/* The range of the keys of all rows: `bounds` holds 2 * LSMKV_TABLE_ID_SIZE bytes. */
 void sql_table_key_range(const struct sql_table *table, uint8_t *bounds, struct lsmkv_slice *lower,
                          struct lsmkv_slice *upper);
+/* The same with the entries of its indexes. */
+void sql_table_whole_range(const struct sql_table *table, uint8_t *bounds, struct lsmkv_slice *lower,
+                           struct lsmkv_slice *upper);
 
 /* ---- Methods in other files ---- */
 

@@ -53,21 +53,31 @@ static int explain(struct sql_table *table, int rc, const char *why)
                      table->name, why, table->name);
 }
 
-/* Its name in the store; a table that was dropped through another database has none. */
-static int find_name(struct sql_table *table, char **message)
+/* One keyspace for the rows, one for each index: anything else is not what CREATE wrote. */
+static int take_keyspaces(struct sql_table *table, uint32_t keyspace, uint32_t keyspaces, char **message)
 {
-    char *name = NULL;
-    int rc = catalog_name(table->session, table->shadow.table_id, &name, message);
+    if (keyspaces != 1 + (uint32_t)table->schema.index_count)
+        return error_set(message, SQLITE_CORRUPT_VTAB, "the catalog of %s does not agree with the table's definition",
+                         registry_dir(table->session->store));
+    table->keyspace = keyspace;
+    table->keyspaces = keyspaces;
+    return SQLITE_OK;
+}
+
+/* Its name and keyspaces in the store; a table that was dropped through another database has none. */
+static int find_place(struct sql_table *table, char **message)
+{
+    struct table_place place;
+    int rc = catalog_place(table->session, table->shadow.table_id, &place, message);
 
     if (rc)
         return rc;
-    if (!name)
+    if (!place.name)
         return error_set(message, SQLITE_CANTOPEN, "%s holds the table no more: it was dropped elsewhere",
                          registry_dir(table->session->store));
     sqlite3_free(table->store_name);
-    table->store_name = name;
-    table->keyspace = table->shadow.table_id;
-    return SQLITE_OK;
+    table->store_name = place.name;
+    return take_keyspaces(table, place.keyspace, place.keyspaces, message);
 }
 
 int sql_table_attach(struct sql_table *table)
@@ -84,7 +94,7 @@ int sql_table_attach(struct sql_table *table)
     }
     rc = open_store(table, &why);
     if (!rc)
-        rc = find_name(table, &why);
+        rc = find_place(table, &why);
     if (rc) {
         table->session = NULL;
         rc = explain(table, rc, why);
@@ -93,26 +103,49 @@ int sql_table_attach(struct sql_table *table)
     return rc;
 }
 
-int sql_table_check_alive(struct sql_table *table)
+/* Looks it up by the name it had. */
+static int find_again(struct sql_table *table, bool *found)
 {
-    struct lsmkv_table_entry entry = {0, LSMKV_BUF_INIT};
+    struct lsmkv_table_entry entry = LSMKV_TABLE_ENTRY_INIT;
     struct lsmkv_error err = {LSMKV_OK, ""};
     enum lsmkv_status status;
-    bool found = false;
-    char *why = NULL;
-    int rc;
 
-    status = lsmkv_catalog_find(table->session->engine, table->store_name, &entry, &found, &err);
+    status = lsmkv_catalog_find(table->session->engine, table->store_name, &entry, found, &err);
     lsmkv_buf_release(&entry.definition);
     if (status)
         return error_from(&table->base.zErrMsg, status, &err);
-    if (found && entry.id == table->shadow.table_id)
-        return SQLITE_OK;
-    rc = find_name(table, &why); /* it may have another name now */
+    *found = *found && entry.id == table->shadow.table_id;
+    return *found ? take_keyspaces(table, entry.keyspace, entry.keyspaces, &table->base.zErrMsg) : SQLITE_OK;
+}
+
+int sql_table_check_alive(struct sql_table *table)
+{
+    uint64_t stamp = lsmkv_catalog_stamp(table->session->engine);
+    bool found = false;
+    char *why = NULL;
+    int rc = find_again(table, &found);
+
+    if (!rc && !found) {
+        rc = find_place(table, &why); /* it may have another name now */
+        if (rc)
+            rc = explain(table, rc, why);
+        sqlite3_free(why);
+    }
     if (rc)
-        rc = explain(table, rc, why);
-    sqlite3_free(why);
-    return rc;
+        return rc;
+    table->stamp = stamp;
+    table->read_in = table->connection->hub_joined ? 1 + table->session->epoch : 0;
+    return SQLITE_OK;
+}
+
+int sql_table_refresh(struct sql_table *table)
+{
+    uint64_t stamp = lsmkv_catalog_stamp(table->session->engine);
+    bool read = !table->connection->hub_joined || table->read_in == 1 + table->session->epoch;
+
+    if (read && stamp == table->stamp && stamp != LSMKV_CATALOG_UNKNOWN)
+        return SQLITE_OK;
+    return sql_table_check_alive(table);
 }
 
 /* ---- By name ---- */

@@ -373,7 +373,8 @@ static int make_ready(struct sql_table *table)
         if (rc)
             return rc;
     }
-    return session_write(table->session, &table->base.zErrMsg);
+    rc = session_write(table->session, &table->base.zErrMsg);
+    return rc ? rc : sql_table_refresh(table);
 }
 
 int sql_table_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_int64 *rowid)

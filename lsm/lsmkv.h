@@ -203,7 +203,8 @@ LSMKV_MUST_CHECK enum lsmkv_status lsmkv_session_read(struct lsmkv_session *sess
 LSMKV_MUST_CHECK enum lsmkv_status lsmkv_session_validate(struct lsmkv_session *session, struct lsmkv_error *err);
 
 enum lsmkv_write_mode {
-    LSMKV_WRITE_EXCLUSIVE, /* holds the turn from here to the end: never conflicts. For one statement; from IDLE */
+    LSMKV_WRITE_EXCLUSIVE, /* holds the turn from here to the end: never conflicts. For one statement. From IDLE; from
+                              READING too, where it is BUSY_SNAPSHOT if anything was committed since */
     LSMKV_WRITE_OPTIMISTIC, /* takes the turn at commit, which fails if what was read has changed. From IDLE and tracked READING */
 };
 
@@ -229,8 +230,8 @@ void lsmkv_session_rollback_to(struct lsmkv_session *session, uint64_t mark);
 
 /*
  * Commits what is buffered with one final frame, from WRITING; ends the transaction (IDLE). Durable on return as the
- * store's sync mode says. `wait_ms` bounds the wait of an optimistic transaction for pressure, the turn, and prepared
- * transactions that have read what it writes; negative = the store's wait_ms.
+ * store's sync mode says. `wait_ms` bounds the wait of an optimistic transaction for the turn and for prepared transactions
+ * that have read what it writes (negative = the store's wait_ms); the one for pressure ends after stall_timeout.
  * BUSY: the wait ended, nothing has changed, the same call may be repeated. Any other failure rolls back: BUSY_SNAPSHOT
  * (something that was read has changed: repeat the transaction), READONLY, FULL; after one of the WAL the store is
  * read-only. In any state without writes it only ends the transaction.
@@ -297,32 +298,57 @@ struct lsmkv_slice lsmkv_cursor_value(const struct lsmkv_cursor *cursor);
 
 /* ---- Catalog: the tables of a store are rows under table id 0, written by ordinary transactions ---- */
 
-#define LSMKV_TABLE_ID_SIZE 4 /* every key starts with its table's id, big-endian; id 0 is the catalog */
+#define LSMKV_TABLE_ID_SIZE 4 /* every key starts with the id of its keyspace, big-endian; id 0 is the catalog */
 
+/*
+ * A table has an id for life and `keyspaces` consecutive ids for its keys, from `keyspace` on: one for its rows, one for
+ * each index. Truncation gives it new ones. They are drawn from one counter; none is ever used again.
+ */
 struct lsmkv_table_entry {
     uint32_t id;
+    uint32_t keyspace, keyspaces;
     struct lsmkv_buf definition; /* text, opaque to the engine */
 };
+#define LSMKV_TABLE_ENTRY_INIT                                                                                         \
+    {                                                                                                                  \
+        0, 0, 0, LSMKV_BUF_INIT                                                                                        \
+    }
 
-/* Looks a table up by name as the session sees it. `entry` starts as {0, LSMKV_BUF_INIT}; the caller releases it. */
+/* Looks a table up by name as the session sees it. The caller releases the definition of `entry`. */
 LSMKV_MUST_CHECK enum lsmkv_status lsmkv_catalog_find(struct lsmkv_session *session, const char *name,
                                                       struct lsmkv_table_entry *entry, bool *found,
                                                       struct lsmkv_error *err);
-/* Adds a table; the session must be WRITING. Ids are never reused. INVALID if the name is taken. */
+/* Adds a table; the session must be WRITING. INVALID if the name is taken. Fills the numbers of `entry`. */
 LSMKV_MUST_CHECK enum lsmkv_status lsmkv_catalog_create(struct lsmkv_session *session, const char *name,
-                                                        struct lsmkv_slice definition, uint32_t *id,
-                                                        struct lsmkv_error *err);
+                                                        struct lsmkv_slice definition, uint32_t keyspaces,
+                                                        struct lsmkv_table_entry *entry, struct lsmkv_error *err);
 LSMKV_MUST_CHECK enum lsmkv_status lsmkv_catalog_rename(struct lsmkv_session *session, const char *from, const char *to,
                                                         struct lsmkv_error *err);
-/* Removes a table and moves its id to the dropped set: once committed, compaction discards its keys. */
+/* Gives the table new, empty keyspaces and `definition`; the old ones go as in a drop. Fills the numbers of `entry`. */
+LSMKV_MUST_CHECK enum lsmkv_status lsmkv_catalog_truncate(struct lsmkv_session *session, const char *name,
+                                                          struct lsmkv_slice definition,
+                                                          struct lsmkv_table_entry *entry, struct lsmkv_error *err);
+/* Removes a table and moves its keyspaces to the dropped set: once committed, compaction discards their keys. */
 LSMKV_MUST_CHECK enum lsmkv_status lsmkv_catalog_drop(struct lsmkv_session *session, const char *name,
                                                       struct lsmkv_error *err);
 /* Calls `visit` for each table in name order; stops and returns its status if that is not LSMKV_OK. */
 LSMKV_MUST_CHECK enum lsmkv_status lsmkv_catalog_each(struct lsmkv_session *session,
                                                       enum lsmkv_status (*visit)(void *context, const char *name,
-                                                                                 uint32_t id,
-                                                                                 struct lsmkv_slice definition),
+                                                                                 const struct lsmkv_table_entry *entry),
                                                       void *context, struct lsmkv_error *err);
+
+/*
+ * What a reader of the catalog may remember: while the stamp is the same, and not LSMKV_CATALOG_UNKNOWN, so is the catalog
+ * as this session sees it.
+ */
+#define LSMKV_CATALOG_UNKNOWN UINT64_MAX
+uint64_t lsmkv_catalog_stamp(struct lsmkv_session *session);
+
+/* Owners: opaque values under ids of LSMKV_COORDINATOR_SIZE bytes, rows of the catalog like any other. */
+LSMKV_MUST_CHECK enum lsmkv_status lsmkv_catalog_owner(struct lsmkv_session *session, const uint8_t *id,
+                                                       struct lsmkv_buf *value, bool *found, struct lsmkv_error *err);
+LSMKV_MUST_CHECK enum lsmkv_status lsmkv_catalog_set_owner(struct lsmkv_session *session, const uint8_t *id,
+                                                           struct lsmkv_slice value, struct lsmkv_error *err);
 
 /* ---- Transactions in doubt: prepared before a crash, and nobody has said their outcome ---- */
 

@@ -14,6 +14,8 @@
     COUNTER(commits)            /* transactions committed with writes */                                               \
     COUNTER(rollbacks)          /* transactions that had writes and were rolled back */                                \
     COUNTER(conflicts)          /* BUSY_SNAPSHOT answers */                                                            \
+    COUNTER(validations)        /* transactions whose reads were compared with the commits of others */                \
+    COUNTER(validated_writes)   /* writes of others that were looked at for that */                                    \
     COUNTER(writes)             /* keys put or deleted by committed transactions */                                    \
     COUNTER(gets)               /* point reads */                                                                      \
     COUNTER(get_hits)           /* point reads that found a row */                                                     \

@@ -31,24 +31,49 @@ enum lsmkv_status store_committed(struct lsmkv_store *store, const struct writes
     return LSMKV_OK;
 }
 
-static enum lsmkv_status commit_final(struct lsmkv_session *session, struct lsmkv_error *err)
+/* With the turn. Outcomes of prepared transactions need no turn: what they change is validated too. */
+static enum lsmkv_status append(struct lsmkv_session *session, const struct writes *writes, struct log_position *end,
+                                struct lsmkv_error *err)
+{
+    struct log_record record = {.type = WAL_COMMIT,
+                                .entries = writes->entries,
+                                .entry_bytes = writes->bytes,
+                                .entry_room = writes->room,
+                                .tracked = session_depends_on_reads(session)};
+    enum lsmkv_status status = store_rotate_if_full(session->store, err);
+    uint64_t sequence;
+
+    if (status)
+        return status;
+    do {
+        status = session_validate_more(session, err);
+        if (status)
+            return status;
+        record.validated = session->reads.validated;
+        status = log_write(session->store, &record, end, &sequence, err);
+    } while (status == LSMKV_BUSY);
+    return status;
+}
+
+/* `*again`: plain BUSY before anything was done. */
+static enum lsmkv_status commit_final(struct lsmkv_session *session, int64_t wait_ms, bool *again,
+                                      struct lsmkv_error *err)
 {
     struct lsmkv_store *store = session->store;
-    struct log_record record = {.type = WAL_COMMIT};
     struct log_position end = {0, 0};
     struct writes writes;
-    uint64_t sequence;
     enum lsmkv_status status;
 
+    *again = false;
     status = writes_init(&writes, session->batch, err);
+    if (!status) {
+        status = session_enter_commit(session, wait_ms, err);
+        *again = status == LSMKV_BUSY;
+    }
     if (!status)
-        status = store_rotate_if_full(store, err);
-    record.entries = writes.entries;
-    record.entry_bytes = writes.bytes;
-    record.entry_room = writes.room;
-    if (!status)
-        status = log_write(store, &record, &end, &sequence, err);
-    session_give_turn(session);
+        status = append(session, &writes, &end, err);
+    if (!*again)
+        session_give_turn(session);
     if (!status && store->options.sync == LSMKV_SYNC_FULL)
         status = group_sync_wait(store, end, err);
     if (!status)
@@ -60,14 +85,16 @@ static enum lsmkv_status commit_final(struct lsmkv_session *session, struct lsmk
 enum lsmkv_status lsmkv_session_commit(struct lsmkv_session *session, int64_t wait_ms, struct lsmkv_error *err)
 {
     enum lsmkv_status status = store_check_process(session->store, err);
+    bool again = false;
 
-    (void)wait_ms;
     if (status)
         return status;
     if (session->state == LSMKV_SESSION_PREPARED)
         return lsmkv_session_commit_prepared(session, err);
     if (session_has_writes(session))
-        status = commit_final(session, err);
+        status = commit_final(session, wait_ms, &again, err);
+    if (again)
+        return status;
     if (status)
         counter_add(&session->store->counters, rollbacks, 1);
     session_end(session);

@@ -16,6 +16,15 @@ struct lsmkv_cursor {
     struct lsmkv_buf lower, upper;     /* bounds, if bounded */
     bool has_lower, has_upper;
     bool valid;
+
+    /*
+     * While `tracked`: where its last placing began, and the direction since; it has passed all from there to where it is,
+     * or to the bound if it came to the end.
+     */
+    bool tracked, placed, forward;
+    bool has_edge; /* else the bound on the side where it began */
+    struct lsmkv_buf edge;
+    struct lsmkv_cursor *previous_tracked, *next_tracked; /* of the session */
 };
 
 static enum lsmkv_status copy_bound(struct lsmkv_slice bound, struct lsmkv_buf *copy, bool *has,
@@ -24,6 +33,99 @@ static enum lsmkv_status copy_bound(struct lsmkv_slice bound, struct lsmkv_buf *
     *has = bound.data != NULL;
     return *has ? buf_set(copy, bound, err) : LSMKV_OK;
 }
+
+/* ---- What it has passed ---- */
+
+static struct lsmkv_slice lower_of(const struct lsmkv_cursor *cursor)
+{
+    return cursor->has_lower ? slice_of_buf(&cursor->lower) : slice_of(NULL, 0);
+}
+
+static struct lsmkv_slice upper_of(const struct lsmkv_cursor *cursor)
+{
+    return cursor->has_upper ? slice_of_buf(&cursor->upper) : slice_of(NULL, 0);
+}
+
+/* A cursor that a failure has left on no row may have passed all: too much is on the safe side. */
+void cursor_add_passed(struct lsmkv_cursor *cursor)
+{
+    struct read_set *set = cursor->session->reads.set;
+    struct lsmkv_slice edge = slice_of_buf(&cursor->edge);
+    struct lsmkv_slice lower = lower_of(cursor), upper = upper_of(cursor);
+
+    if (!cursor->placed)
+        return;
+    if (cursor->forward && cursor->has_edge)
+        lower = edge;
+    if (!cursor->forward && cursor->valid)
+        lower = iter_entry(cursor->it)->key;
+    if (cursor->forward && cursor->valid)
+        read_set_add_through(set, lower, iter_entry(cursor->it)->key);
+    else if (!cursor->forward && cursor->has_edge)
+        read_set_add_through(set, lower, edge);
+    else
+        read_set_add_range(set, lower, upper);
+}
+
+/* Before the cursor is placed anew, at `edge` or (NULL data) at its bound. Without memory for the edge, the bound it is. */
+static void place(struct lsmkv_cursor *cursor, bool forward, struct lsmkv_slice edge)
+{
+    if (!cursor->tracked)
+        return;
+    cursor_add_passed(cursor);
+    cursor->placed = true;
+    cursor->forward = forward;
+    cursor->has_edge = edge.data && !buf_set(&cursor->edge, edge, NULL);
+}
+
+/* Before a step: a turn begins at the present row. */
+static void step(struct lsmkv_cursor *cursor, bool forward)
+{
+    if (cursor->tracked && cursor->forward != forward)
+        place(cursor, forward, iter_entry(cursor->it)->key);
+}
+
+static void track(struct lsmkv_cursor *cursor)
+{
+    struct reads *reads = &cursor->session->reads;
+
+    cursor->tracked = true;
+    cursor->next_tracked = reads->cursors;
+    if (reads->cursors)
+        reads->cursors->previous_tracked = cursor;
+    reads->cursors = cursor;
+}
+
+static void untrack(struct lsmkv_cursor *cursor)
+{
+    cursor_add_passed(cursor);
+    if (cursor->previous_tracked)
+        cursor->previous_tracked->next_tracked = cursor->next_tracked;
+    else
+        cursor->session->reads.cursors = cursor->next_tracked;
+    if (cursor->next_tracked)
+        cursor->next_tracked->previous_tracked = cursor->previous_tracked;
+    cursor->tracked = false;
+}
+
+struct lsmkv_cursor *cursor_next_tracked(const struct lsmkv_cursor *cursor)
+{
+    return cursor->next_tracked;
+}
+
+void cursors_detach(struct lsmkv_cursor *first)
+{
+    while (first) {
+        struct lsmkv_cursor *next = first->next_tracked;
+
+        first->tracked = false;
+        first->previous_tracked = NULL;
+        first->next_tracked = NULL;
+        first = next;
+    }
+}
+
+/* ---- Life ---- */
 
 /* The merged iterator over what `session` sees. */
 static enum lsmkv_status open_iter(struct lsmkv_cursor *cursor, struct lsmkv_slice lower, struct lsmkv_slice upper,
@@ -64,10 +166,14 @@ enum lsmkv_status lsmkv_cursor_open(struct lsmkv_cursor **cursor, struct lsmkv_s
         status = copy_bound(upper, &made->upper, &made->has_upper, err);
     if (!status)
         status = open_iter(made, lower, upper, err);
+    if (!status)
+        status = reads_begin(&session->reads, err);
     if (status) {
         lsmkv_cursor_close(made);
         return status;
     }
+    if (session->reads.tracked)
+        track(made);
     count_one(&session->counts.cursors);
     *cursor = made;
     return LSMKV_OK;
@@ -77,12 +183,15 @@ void lsmkv_cursor_close(struct lsmkv_cursor *cursor)
 {
     if (!cursor || store_check_process(cursor->session->store, NULL))
         return; /* in a child as a session: what it reads is a copy, and the locks of it may be held for ever */
+    if (cursor->tracked)
+        untrack(cursor);
     if (cursor->it) {
         iter_free(cursor->it);
         store_reader_gone(cursor->session->store, cursor->reads);
     }
     lsmkv_buf_release(&cursor->lower);
     lsmkv_buf_release(&cursor->upper);
+    lsmkv_buf_release(&cursor->edge);
     lsm_free(cursor);
 }
 
@@ -151,6 +260,7 @@ enum lsmkv_status lsmkv_cursor_first(struct lsmkv_cursor *cursor, struct lsmkv_e
 
     if (status)
         return status;
+    place(cursor, true, slice_of(NULL, 0));
     if (cursor->has_lower)
         status = iter_seek(cursor->it, slice_of_buf(&cursor->lower), err);
     else
@@ -164,6 +274,7 @@ enum lsmkv_status lsmkv_cursor_last(struct lsmkv_cursor *cursor, struct lsmkv_er
 
     if (status)
         return status;
+    place(cursor, false, slice_of(NULL, 0));
     if (!cursor->has_upper) {
         status = iter_last(cursor->it, err);
     } else {
@@ -182,6 +293,7 @@ enum lsmkv_status lsmkv_cursor_seek(struct lsmkv_cursor *cursor, struct lsmkv_sl
         return status;
     if (cursor->has_lower && slice_compare(key, slice_of_buf(&cursor->lower)) < 0)
         key = slice_of_buf(&cursor->lower);
+    place(cursor, true, key.data ? key : slice_of("", 0));
     status = iter_seek(cursor->it, key, err);
     return settle_forward(cursor, status, err);
 }
@@ -193,6 +305,7 @@ enum lsmkv_status lsmkv_cursor_next(struct lsmkv_cursor *cursor, struct lsmkv_er
     if (status)
         return status;
     assert(cursor->valid);
+    step(cursor, true);
     status = iter_next(cursor->it, err);
     return settle_forward(cursor, status, err);
 }
@@ -204,6 +317,7 @@ enum lsmkv_status lsmkv_cursor_prev(struct lsmkv_cursor *cursor, struct lsmkv_er
     if (status)
         return status;
     assert(cursor->valid);
+    step(cursor, false);
     status = iter_prev(cursor->it, err);
     return settle_backward(cursor, status, err);
 }

@@ -259,10 +259,10 @@ static enum lsmkv_status write_rows(struct migration *migration, struct lsmkv_se
 static enum lsmkv_status fill_store(struct migration *migration, struct lsmkv_store *store, struct lsmkv_error *err)
 {
     uint64_t limit = lsmkv_store_options(store)->transaction_size / 4;
+    struct lsmkv_table_entry entry = LSMKV_TABLE_ENTRY_INIT;
     struct lsmkv_session *session = NULL;
     struct iter *it = NULL;
     enum lsmkv_status status;
-    uint32_t id;
 
     status = lsmkv_session_open(&session, store, err);
     if (!status)
@@ -270,7 +270,7 @@ static enum lsmkv_status fill_store(struct migration *migration, struct lsmkv_st
     if (!status)
         status = lsmkv_session_write(session, LSMKV_WRITE_EXCLUSIVE, -1, err);
     if (!status)
-        status = lsmkv_catalog_create(session, migration->table, migration->definition, &id, err);
+        status = lsmkv_catalog_create(session, migration->table, migration->definition, 1, &entry, err);
     if (!status)
         status = write_rows(migration, session, it, limit < BATCH_SIZE ? limit : BATCH_SIZE, err);
     if (!status)

@@ -6,6 +6,7 @@
 #include <assert.h>
 
 #include "base/error.h"
+#include "store/catalog.h"
 #include "store/prepared.h"
 #include "store/store.h"
 
@@ -18,6 +19,7 @@ void log_init(struct log *log)
     log->active = NULL;
     atomic_init(&log->applied, 0);
     atomic_init(&log->visible, 0);
+    atomic_init(&log->catalog_changed, 0);
     atomic_init(&log->durable, 0);
 }
 
@@ -94,6 +96,8 @@ static enum lsmkv_status put_entries(struct log *log, struct iter *entries, uint
         entry.sequence = sequence;
         if (to_record)
             status = wal_writer_entry(log->writer, &entry, err);
+        if (to_memtable && catalog_holds(entry.key))
+            atomic_store_explicit(&log->catalog_changed, sequence, memory_order_release);
         if (!status && to_memtable)
             status = memtable_add(log->active, &entry, err);
         if (!status)

@@ -39,6 +39,8 @@ struct log {
     uint64_t live;             /* guarded by lock: prepared transactions whose outcome must find space */
     _Atomic uint64_t applied;  /* last sequence whose entries are all in memory; stored by the holder of lock */
     _Atomic uint64_t visible;  /* last sequence that new snapshots see; never goes back */
+    /* At least the last sequence that changed the catalog, of those applied; stored before `applied`, see catalog.c. */
+    _Atomic uint64_t catalog_changed;
     _Atomic uint64_t durable;  /* bytes of the present segment known durable; stored under the sync lock */
     struct log_position start; /* constant: the end of the log when the store was opened */
 };

@@ -169,6 +169,7 @@ static void install_log(struct recovery *recovery, struct wal_writer *writer, st
     log->active = active;
     memtable_ref(active);
     atomic_store_explicit(&log->applied, sequence, memory_order_relaxed);
+    atomic_store_explicit(&log->catalog_changed, sequence, memory_order_relaxed);
     atomic_store_explicit(&log->visible, sequence, memory_order_relaxed);
     log->start.segment = wal_writer_segment(writer);
     log->start.offset = wal_writer_length(writer);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "os/process.h"
+#include "store/catalog.h"
 #include "store/store.h"
 
 enum lsmkv_status store_check_process(const struct lsmkv_store *store, struct lsmkv_error *err)
@@ -143,7 +144,9 @@ void session_end(struct lsmkv_session *session)
         snapshot_give(session, &session->snapshot);
     batch_unref(session->batch);
     session->batch = NULL;
+    reads_end(&session->reads);
     session->state = LSMKV_SESSION_IDLE;
+    session->own_stamp = 0;
     session_give_turn(session);
 }
 
@@ -153,10 +156,10 @@ enum lsmkv_status lsmkv_session_read(struct lsmkv_session *session, bool tracked
 {
     enum lsmkv_status status = store_check_process(session->store, err);
 
-    (void)tracked;
     if (status || session->state != LSMKV_SESSION_IDLE)
         return status;
     session->snapshot = snapshot_take(session);
+    session->reads.tracked = tracked;
     session->state = LSMKV_SESSION_READING;
     return LSMKV_OK;
 }
@@ -177,14 +180,12 @@ static enum lsmkv_status begin_on_applied(struct lsmkv_session *session, struct 
                       "the store has changed since this transaction began to read; repeat the transaction");
 }
 
-static enum lsmkv_status begin_writing(struct lsmkv_session *session, uint64_t wait_ms, struct lsmkv_error *err)
+static enum lsmkv_status begin_exclusive(struct lsmkv_session *session, uint64_t wait_ms, struct lsmkv_error *err)
 {
     struct lsmkv_store *store = session->store;
     enum lsmkv_status status;
 
-    status = store_check_writable(store, err);
-    if (!status)
-        status = scheduler_wait_pressure(store->scheduler, err); /* never while holding the turn */
+    status = scheduler_wait_pressure(store->scheduler, err); /* never while holding the turn */
     if (!status)
         status = turn_take(&store->turn, session, wait_ms, &store->counters, err);
     if (status)
@@ -192,8 +193,37 @@ static enum lsmkv_status begin_writing(struct lsmkv_session *session, uint64_t w
     session->has_turn = true;
     status = begin_on_applied(session, err);
     if (!status)
+        reads_end(&session->reads); /* what it has read is the state that it builds on */
+    return status;
+}
+
+static enum lsmkv_status begin_optimistic(struct lsmkv_session *session, struct lsmkv_error *err)
+{
+    if (session->state == LSMKV_SESSION_IDLE) {
+        session->snapshot = snapshot_take(session);
+        session->reads.tracked = true;
+        return LSMKV_OK;
+    }
+    if (session->reads.tracked)
+        return LSMKV_OK;
+    return lsmkv_fail(err, LSMKV_MISUSE, "an optimistic write after reads that were not tracked");
+}
+
+static enum lsmkv_status begin_writing(struct lsmkv_session *session, enum lsmkv_write_mode mode, int64_t wait_ms,
+                                       struct lsmkv_error *err)
+{
+    enum lsmkv_status status = store_check_writable(session->store, err);
+
+    if (status)
+        return status;
+    if (mode == LSMKV_WRITE_EXCLUSIVE)
+        status = begin_exclusive(session, store_wait_ms(session->store, wait_ms), err);
+    else
+        status = begin_optimistic(session, err);
+    if (!status)
         status = batch_new(&session->batch, err);
     if (!status) {
+        session->mode = mode;
         session->state = LSMKV_SESSION_WRITING;
         return LSMKV_OK;
     }
@@ -209,12 +239,11 @@ enum lsmkv_status lsmkv_session_write(struct lsmkv_session *session, enum lsmkv_
 {
     enum lsmkv_status status = store_check_process(session->store, err);
 
-    (void)mode;
     if (status || session->state == LSMKV_SESSION_WRITING)
         return status;
     if (session->state == LSMKV_SESSION_PREPARED)
         return session_withdraw(session, err);
-    return begin_writing(session, wait_ms < 0 ? session->store->options.wait_ms : (uint64_t)wait_ms, err);
+    return begin_writing(session, mode, wait_ms, err);
 }
 
 /* ---- Buffering ---- */
@@ -246,6 +275,8 @@ static enum lsmkv_status buffer(struct lsmkv_session *session, enum entry_kind k
     status = check_size(session, key, value, err);
     if (!status)
         status = batch_add(session->batch, kind, key, value, err);
+    if (!status && catalog_holds(key))
+        catalog_new_stamp(session);
     return status;
 }
 
@@ -270,6 +301,8 @@ void lsmkv_session_rollback_to(struct lsmkv_session *session, uint64_t mark)
     assert(session->state != LSMKV_SESSION_PREPARED); /* its record is written: lsmkv_session_write() comes first */
     if (session->batch)
         batch_rollback_to(session->batch, mark);
+    if (session->own_stamp)
+        catalog_new_stamp(session); /* what it wrote to the catalog may be gone */
 }
 
 /* ---- Reading a key ---- */
@@ -288,8 +321,12 @@ static enum lsmkv_status get_stored(struct lsmkv_session *session, struct lsmkv_
                                     bool *found, struct lsmkv_error *err)
 {
     struct snapshot snapshot = session->snapshot;
-    enum lsmkv_status status;
+    enum lsmkv_status status = reads_begin(&session->reads, err);
 
+    if (status)
+        return status;
+    if (session->reads.tracked)
+        read_set_add_key(session->reads.set, key);
     if (session->state == LSMKV_SESSION_IDLE)
         snapshot = snapshot_take(session);
     status = super_version_get(snapshot.super_version, key, snapshot.sequence, value, found, err);

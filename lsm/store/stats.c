@@ -88,6 +88,8 @@ static void show_memtables(struct visit *visit, struct lsmkv_store *store, const
     show(visit, "max_immutables", options->max_immutables);
     show(visit, "immutable_bytes", immutable);
     show(visit, "immutable_limit_bytes", options->memtable_size * options->max_immutables);
+    show(visit, "history_bytes", history_kept_bytes(version_set_history(store->versions), NULL));
+    show(visit, "history_size", options->history_size);
 }
 
 static void show_levels(struct visit *visit, const struct version *version)

@@ -12,6 +12,7 @@
 #include "store/log.h"
 #include "store/prepared.h"
 #include "store/turn.h"
+#include "store/validate.h"
 #include "store/writes.h"
 
 #define STORE_OPEN_TABLES 500 /* readers of SSTables open at a time: well below the usual 1024 descriptors */
@@ -40,6 +41,8 @@ struct lsmkv_store {
     struct prepared_list prepared;
     struct dropped dropped;
 
+    _Atomic uint64_t own_stamps; /* given out by catalog_new_stamp() */
+
     struct mutex sessions_lock;
     struct lsmkv_session *sessions; /* guarded by sessions_lock: for statistics */
 };
@@ -59,10 +62,13 @@ struct lsmkv_session {
     struct lsmkv_store *store;
     struct reader_slot *slot;
     enum lsmkv_session_state state;
-    struct snapshot snapshot;  /* valid unless IDLE; taken from the slot */
-    struct batch *batch;       /* NULL unless WRITING or PREPARED */
-    struct prepared *prepared; /* PREPARED: what is undecided; NULL = nothing was written, so there is no record */
+    struct snapshot snapshot;   /* valid unless IDLE; taken from the slot */
+    struct batch *batch;        /* NULL unless WRITING or PREPARED */
+    struct prepared *prepared;  /* PREPARED: what is undecided; NULL = nothing was written, so there is no record */
+    enum lsmkv_write_mode mode; /* WRITING and later */
+    struct reads reads;
     bool has_turn;
+    uint64_t own_stamp; /* of the catalog as nobody else sees it; 0: it is that of a sequence */
     struct session_counts counts;
     struct lsmkv_session *previous, *next; /* guarded by store->sessions_lock */
 };

@@ -15,7 +15,8 @@ static enum lsmkv_status append_prepare(struct lsmkv_session *session, struct pr
                                         struct log_position *end, struct lsmkv_error *err)
 {
     struct lsmkv_store *store = session->store;
-    struct log_record record = {.type = WAL_PREPARE, .prepared = prepared};
+    struct log_record record = {
+        .type = WAL_PREPARE, .prepared = prepared, .tracked = session_depends_on_reads(session)};
     uint64_t unused;
     enum lsmkv_status status;
 
@@ -25,9 +26,48 @@ static enum lsmkv_status append_prepare(struct lsmkv_session *session, struct pr
     status = prepared_add(store, prepared, log_end(store, &unused).segment, err);
     if (status)
         return status;
-    status = log_write(store, &record, end, &unused, err);
+    do {
+        status = session_validate_more(session, err);
+        record.validated = session->reads.validated;
+        if (!status)
+            status = log_write(store, &record, end, &unused, err);
+    } while (status == LSMKV_BUSY);
     if (status)
         prepared_remove(store, prepared);
+    return status;
+}
+
+/* What the session has read, or everything if it remembers nothing. `*made`: the caller's to free. */
+static enum lsmkv_status find_reads(struct lsmkv_session *session, const struct read_set **reads,
+                                    struct read_set **made, struct lsmkv_error *err)
+{
+    enum lsmkv_status status = lsmkv_session_validate(session, err); /* seals them too */
+
+    *reads = session->reads.set;
+    if (status || (session->reads.tracked && *reads))
+        return status;
+    status = read_set_new(made, err);
+    if (status)
+        return status;
+    if (!session->reads.tracked)
+        read_set_add_everything(*made);
+    read_set_seal(*made);
+    *reads = *made;
+    return LSMKV_OK;
+}
+
+static enum lsmkv_status make_prepared(struct lsmkv_session *session, const struct lsmkv_prepare *how,
+                                       struct prepared **prepared, struct lsmkv_error *err)
+{
+    const struct read_set *reads = NULL;
+    struct read_set *made = NULL;
+    enum lsmkv_status status = find_reads(session, &reads, &made, err);
+
+    if (!status)
+        status = prepared_new(prepared, how, session->batch, reads, err);
+    if (!status)
+        status = prepared_set_aside(*prepared, err);
+    read_set_free(made);
     return status;
 }
 
@@ -35,21 +75,17 @@ static enum lsmkv_status prepare(struct lsmkv_session *session, const struct lsm
                                  struct lsmkv_error *err)
 {
     struct lsmkv_store *store = session->store;
-    struct read_set *everything = NULL; /* what a transaction has read that remembers nothing */
     struct prepared *prepared = NULL;
     struct log_position end = {0, 0};
     enum lsmkv_status status;
 
-    status = read_set_new(&everything, err);
+    status = make_prepared(session, how, &prepared, err);
     if (!status)
-        read_set_add_everything(everything);
-    if (!status)
-        status = prepared_new(&prepared, how, session->batch, everything, err);
-    read_set_free(everything);
-    if (!status)
-        status = prepared_set_aside(prepared, err);
+        status = session_enter_commit(session, how->wait_ms, err);
     if (!status)
         status = append_prepare(session, prepared, &end, err);
+    if (session->mode == LSMKV_WRITE_OPTIMISTIC)
+        session_give_turn(session);
     if (status) {
         prepared_free(prepared);
         return status;
@@ -80,6 +116,10 @@ enum lsmkv_status lsmkv_session_prepare(struct lsmkv_session *session, const str
         status = prepare(session, how, err);
     if (!status)
         session->state = LSMKV_SESSION_PREPARED;
+    if (status == LSMKV_BUSY_SNAPSHOT) {
+        counter_add(&session->store->counters, rollbacks, 1);
+        session_end(session);
+    }
     return status;
 }
 

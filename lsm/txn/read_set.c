@@ -64,6 +64,11 @@ bool read_set_everything(const struct read_set *set)
     return set->everything;
 }
 
+bool read_set_sealed(const struct read_set *set)
+{
+    return set->sealed;
+}
+
 uint64_t read_set_bytes(const struct read_set *set)
 {
     return sizeof(*set) + set->arena.total + set->capacity * sizeof(*set->ranges);
@@ -77,7 +82,7 @@ void read_set_add_everything(struct read_set *set)
     set->count = 0;
     set->capacity = 0;
     set->key_bytes = 0;
-    set->sealed = true;
+    set->sealed = false;
     set->everything = true;
 }
 
@@ -264,8 +269,10 @@ static void add(struct read_set *set, struct range range, enum upper_kind kind)
     set->key_bytes += range.lower.size + range.upper.size;
     set->ranges[set->count++] = range;
     set->sealed = false;
-    if (set->count > READ_SET_MAX || set->key_bytes > READ_SET_BYTES_MAX)
+    if (set->count > READ_SET_MAX || set->key_bytes > READ_SET_BYTES_MAX) {
         shrink(set);
+        set->sealed = false; /* its owner has not sealed it since the last addition */
+    }
 }
 
 /* Not NULL: an empty key is no missing bound. */

@@ -31,8 +31,9 @@ bool read_set_empty(const struct read_set *set);
 bool read_set_everything(const struct read_set *set);
 uint64_t read_set_bytes(const struct read_set *set); /* memory taken */
 
-/* Sorts, and joins what overlaps. Cheap when sealed. */
+/* Sorts, and joins what overlaps. Cheap when sealed: nothing was added since. */
 void read_set_seal(struct read_set *set);
+bool read_set_sealed(const struct read_set *set);
 /* The set must be sealed. */
 bool read_set_contains(const struct read_set *set, struct lsmkv_slice key);
 

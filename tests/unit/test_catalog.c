@@ -6,60 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/coding.h"
-#include "os/fs.h"
 #include "support/sim_fs.h"
-#include "support/store_kit.h"
+#include "unit/catalog_fixture.h"
 
-struct fixture {
-    struct os_fs *fs;
-    struct db db;
-    struct lsmkv_error err;
-};
-
-static void set_up(struct fixture *f)
-{
-    f->fs = os_memory_fs_new();
-    assert_non_null(f->fs);
-    db_init(&f->db, f->fs, "store");
-    db_open(&f->db);
-}
-
-static void tear_down(struct fixture *f)
-{
-    db_end(&f->db);
-    os_memory_fs_free(f->fs);
-}
-
-static uint32_t create(struct db *db, const char *name, const char *definition)
-{
-    uint32_t id = 0;
-
-    assert_ok(lsmkv_catalog_create(db->session, name, text(definition), &id, &db->err), &db->err);
-    return id;
-}
-
-/* 0 = not there. */
-static uint32_t find(struct db *db, const char *name, const char *definition)
-{
-    struct lsmkv_table_entry entry = {0, LSMKV_BUF_INIT};
-    bool found;
-
-    assert_ok(lsmkv_catalog_find(db->session, name, &entry, &found, &db->err), &db->err);
-    if (found && definition) {
-        assert_int_equal(entry.definition.size, strlen(definition));
-        assert_memory_equal(entry.definition.data, definition, strlen(definition));
-    }
-    lsmkv_buf_release(&entry.definition);
-    return found ? entry.id : 0;
-}
-
-static enum lsmkv_status join_name(void *context, const char *name, uint32_t id, struct lsmkv_slice definition)
+static enum lsmkv_status join_name(void *context, const char *name, const struct lsmkv_table_entry *entry)
 {
     char *names = context;
 
-    snprintf(names + strlen(names), 128 - strlen(names), "%s=%u:%.*s ", name, (unsigned)id, (int)definition.size,
-             (const char *)definition.data);
+    snprintf(names + strlen(names), 128 - strlen(names), "%s=%u:%.*s ", name, (unsigned)entry->id,
+             (int)entry->definition.size, (const char *)entry->definition.data);
     return strcmp(name, "stop") == 0 ? LSMKV_INTERRUPTED : LSMKV_OK;
 }
 
@@ -70,26 +25,6 @@ static const char *all(struct db *db, enum lsmkv_status expected)
     names[0] = '\0';
     assert_int_equal(lsmkv_catalog_each(db->session, join_name, names, &db->err), expected);
     return names;
-}
-
-static void table_key(uint8_t key[16], uint32_t table, unsigned row, struct lsmkv_slice *slice)
-{
-    put_u32_be(key, table);
-    put_u32_be(key + 4, row);
-    *slice = (struct lsmkv_slice){key, 8};
-}
-
-static void fill_table(struct db *db, uint32_t table, unsigned rows)
-{
-    uint8_t key[16];
-    struct lsmkv_slice slice;
-
-    db_write(db);
-    for (unsigned i = 0; i < rows; i++) {
-        table_key(key, table, i, &slice);
-        assert_ok(lsmkv_put(db->session, slice, text("a row"), &db->err), &db->err);
-    }
-    db_commit(db);
 }
 
 static uint64_t entries_in_tables(struct db *db)
@@ -103,59 +38,52 @@ static uint64_t entries_in_tables(struct db *db)
     return entries;
 }
 
-static void drop(struct db *db, const char *name)
-{
-    db_write(db);
-    assert_ok(lsmkv_catalog_drop(db->session, name, &db->err), &db->err);
-    db_commit(db);
-}
-
 /* ---- Names and ids ---- */
 
 static void tables_are_found_by_name_after_reopen_too(void **state)
 {
-    struct fixture f;
+    struct catalog_fixture f;
 
     (void)state;
-    set_up(&f);
+    catalog_set_up(&f);
     db_write(&f.db);
-    assert_int_equal(create(&f.db, "b", "two"), 1);
-    assert_int_equal(create(&f.db, "a", ""), 2);
-    assert_int_equal(find(&f.db, "b", "two"), 1); /* its own writes */
+    assert_int_equal(create_table(&f.db, "b", "two"), 1);
+    assert_int_equal(create_table(&f.db, "a", ""), 2);
+    assert_int_equal(find_table(&f.db, "b", "two"), 1); /* its own writes */
     db_commit(&f.db);
     assert_string_equal(all(&f.db, LSMKV_OK), "a=2: b=1:two ");
     db_reopen(&f.db);
-    assert_int_equal(find(&f.db, "b", "two"), 1);
-    assert_int_equal(find(&f.db, "a", ""), 2);
-    assert_int_equal(find(&f.db, "c", NULL), 0);
-    tear_down(&f);
+    assert_int_equal(find_table(&f.db, "b", "two"), 1);
+    assert_int_equal(find_table(&f.db, "a", ""), 2);
+    assert_int_equal(find_table(&f.db, "c", NULL), 0);
+    catalog_tear_down(&f);
 }
 
 static void visitor_ends_the_visit(void **state)
 {
-    struct fixture f;
+    struct catalog_fixture f;
 
     (void)state;
-    set_up(&f);
+    catalog_set_up(&f);
     db_write(&f.db);
-    create(&f.db, "stop", "");
-    create(&f.db, "zz", "");
+    create_table(&f.db, "stop", "");
+    create_table(&f.db, "zz", "");
     assert_string_equal(all(&f.db, LSMKV_INTERRUPTED), "stop=1: ");
-    tear_down(&f);
+    catalog_tear_down(&f);
 }
 
 static void taken_and_absent_names_are_refused(void **state)
 {
-    struct fixture f;
-    uint32_t id;
+    struct lsmkv_table_entry entry = LSMKV_TABLE_ENTRY_INIT;
+    struct catalog_fixture f;
 
     (void)state;
-    set_up(&f);
-    assert_status(lsmkv_catalog_create(f.db.session, "a", text(""), &id, &f.err), LSMKV_MISUSE, &f.err);
+    catalog_set_up(&f);
+    assert_status(lsmkv_catalog_create(f.db.session, "a", text(""), 1, &entry, &f.err), LSMKV_MISUSE, &f.err);
     db_write(&f.db);
-    create(&f.db, "a", "1");
-    create(&f.db, "b", "2");
-    assert_fails(lsmkv_catalog_create(f.db.session, "a", text(""), &id, &f.err), LSMKV_INVALID, &f.err, "\"a\"");
+    create_table(&f.db, "a", "1");
+    create_table(&f.db, "b", "2");
+    assert_fails(lsmkv_catalog_create(f.db.session, "a", text(""), 1, &entry, &f.err), LSMKV_INVALID, &f.err, "\"a\"");
     assert_fails(lsmkv_catalog_rename(f.db.session, "a", "b", &f.err), LSMKV_INVALID, &f.err, "\"b\"");
     assert_fails(lsmkv_catalog_rename(f.db.session, "x", "y", &f.err), LSMKV_INVALID, &f.err, "\"x\"");
     assert_fails(lsmkv_catalog_drop(f.db.session, "x", &f.err), LSMKV_INVALID, &f.err, "\"x\"");
@@ -163,99 +91,89 @@ static void taken_and_absent_names_are_refused(void **state)
     assert_ok(lsmkv_catalog_rename(f.db.session, "a", "c", &f.err), &f.err);
     db_commit(&f.db);
     assert_string_equal(all(&f.db, LSMKV_OK), "b=2:2 c=1:1 ");
-    tear_down(&f);
+    catalog_tear_down(&f);
 }
 
 static void catalog_writes_roll_back(void **state)
 {
-    struct fixture f;
+    struct catalog_fixture f;
     uint64_t mark;
 
     (void)state;
-    set_up(&f);
+    catalog_set_up(&f);
     db_write(&f.db);
-    create(&f.db, "a", "1");
+    create_table(&f.db, "a", "1");
     db_commit(&f.db);
     db_write(&f.db);
     mark = lsmkv_session_mark(f.db.session);
-    create(&f.db, "b", "2");
+    create_table(&f.db, "b", "2");
     assert_ok(lsmkv_catalog_rename(f.db.session, "a", "c", &f.err), &f.err);
     lsmkv_session_rollback_to(f.db.session, mark);
     assert_string_equal(all(&f.db, LSMKV_OK), "a=1:1 ");
     assert_ok(lsmkv_catalog_drop(f.db.session, "a", &f.err), &f.err);
     assert_ok(lsmkv_session_rollback(f.db.session, &f.err), &f.err);
     assert_string_equal(all(&f.db, LSMKV_OK), "a=1:1 ");
-    tear_down(&f);
+    catalog_tear_down(&f);
 }
 
 static void ids_are_never_reused(void **state)
 {
-    struct fixture f;
+    struct catalog_fixture f;
 
     (void)state;
-    set_up(&f);
+    catalog_set_up(&f);
     db_write(&f.db);
-    assert_int_equal(create(&f.db, "a", ""), 1);
+    assert_int_equal(create_table(&f.db, "a", ""), 1);
     db_commit(&f.db);
-    drop(&f.db, "a");
+    drop_table(&f.db, "a");
     db_compact(&f.db);
     db_reopen(&f.db);
     db_write(&f.db);
-    assert_int_equal(create(&f.db, "a", ""), 2);
+    assert_int_equal(create_table(&f.db, "a", ""), 2);
     db_commit(&f.db);
-    tear_down(&f);
+    catalog_tear_down(&f);
 }
 
 /* ---- Dropped tables ---- */
 
-static void make_two_tables(struct db *db)
-{
-    db_write(db);
-    create(db, "goes", "");
-    create(db, "stays", "");
-    db_commit(db);
-    fill_table(db, 1, 100);
-    fill_table(db, 2, 10);
-}
-
 static void compaction_discards_rows_of_a_dropped_table(void **state)
 {
-    struct fixture f;
+    struct catalog_fixture f;
 
     (void)state;
-    set_up(&f);
+    catalog_set_up(&f);
     make_two_tables(&f.db);
     db_compact(&f.db);
     assert_true(entries_in_tables(&f.db) >= 110);
-    drop(&f.db, "goes");
+    drop_table(&f.db, "goes");
     db_compact(&f.db);
     assert_true(entries_in_tables(&f.db) < 20);
     assert_int_equal(db_count(&f.db, ""), 10 + 3); /* rows; one table, the next id, one dropped id */
-    tear_down(&f);
+    catalog_tear_down(&f);
 }
 
 /* The set of dropped tables is read again from the catalog, which is in a table then. */
 static void drop_is_remembered_after_reopen(void **state)
 {
-    struct fixture f;
+    struct catalog_fixture f;
 
     (void)state;
-    set_up(&f);
+    catalog_set_up(&f);
     make_two_tables(&f.db);
     db_flush(&f.db);
-    drop(&f.db, "goes");
+    drop_table(&f.db, "goes");
     db_reopen(&f.db);
     db_compact(&f.db);
     assert_true(entries_in_tables(&f.db) < 20);
-    tear_down(&f);
+    catalog_tear_down(&f);
 }
 
 static void rolled_back_drop_keeps_the_rows(void **state)
 {
-    struct fixture f;
+    struct catalog_fixture f;
 
     (void)state;
-    set_up(&f);
+    catalog_set_up(&f);
     make_two_tables(&f.db);
     db_write(&f.db);
     assert_ok(lsmkv_catalog_drop(f.db.session, "goes", &f.err), &f.err);
@@ -263,29 +181,29 @@ static void rolled_back_drop_keeps_the_rows(void **state)
     assert_ok(lsmkv_session_rollback(f.db.session, &f.err), &f.err);
     db_compact(&f.db);
     assert_int_equal(db_count(&f.db, ""), 110 + 3);
-    tear_down(&f);
+    catalog_tear_down(&f);
 }
 
 static void reader_of_a_dropped_table_goes_on(void **state)
 {
-    struct fixture f;
+    struct catalog_fixture f;
     struct lsmkv_session *reader;
     struct lsmkv_slice key;
     uint8_t bytes[16];
     bool found;
 
     (void)state;
-    set_up(&f);
+    catalog_set_up(&f);
     make_two_tables(&f.db);
     assert_ok(lsmkv_session_open(&reader, f.db.store, &f.err), &f.err);
     assert_ok(lsmkv_session_read(reader, false, &f.err), &f.err);
-    drop(&f.db, "goes");
+    drop_table(&f.db, "goes");
     db_compact(&f.db);
-    table_key(bytes, 1, 50, &key);
+    table_row_key(bytes, 1, 50, &key);
     assert_ok(lsmkv_get(reader, key, NULL, &found, &f.err), &f.err);
     assert_true(found);
     lsmkv_session_close(reader);
-    tear_down(&f);
+    catalog_tear_down(&f);
 }
 
 /*
@@ -303,13 +221,13 @@ static void drop_in_normal_mode_is_durable_before_its_rows_go(void **state)
     db_open(&db);
     make_two_tables(&db);
     db_flush(&db); /* all of it is durable */
-    drop(&db, "goes");
+    drop_table(&db, "goes");
     sim_fs_stop_at(disk, 1);
     (void)db_try_close(&db);
     after = sim_fs_crash(disk, SIM_DROP_UNSYNCED, 1);
     db.how.fs = sim_fs_os(after);
     db_open(&db);
-    assert_int_equal(find(&db, "goes", NULL), 0);
+    assert_int_equal(find_table(&db, "goes", NULL), 0);
     db_end(&db);
     sim_fs_free(disk);
     sim_fs_free(after);

@@ -189,7 +189,7 @@ static const struct expected *find_expected(struct lsmkv_slice key, bool odd)
 static void expect_rows(struct os_fs *fs, bool odd)
 {
     struct lsmkv_open how = {.mode = LSMKV_OPEN_EXISTING, .fs = fs};
-    struct lsmkv_table_entry table = {0, LSMKV_BUF_INIT};
+    struct lsmkv_table_entry table = LSMKV_TABLE_ENTRY_INIT;
     struct lsmkv_error err = LSMKV_ERROR_INIT;
     struct lsmkv_session *session;
     struct lsmkv_cursor *cursor;

@@ -136,6 +136,8 @@ static void each_visits_disjoint_ranges_in_order(void **state)
     assert_ok(read_set_each(set, note, line, &err), &err);
     assert_string_equal(line, "a c-h k p- ");
     read_set_add_everything(set);
+    assert_false(read_set_sealed(set));
+    read_set_seal(set);
     line[0] = '\0';
     assert_ok(read_set_each(set, note, line, &err), &err);
     assert_string_equal(line, "- ");
@@ -259,6 +261,7 @@ static void keys_in_order_of_many_keyspaces_are_kept_within_the_limit(void **sta
         uint8_t bytes[8] = {(uint8_t)(i >> 24), (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i};
 
         read_set_add_key(set, slice_of(bytes, sizeof(bytes)));
+        assert_false(read_set_sealed(set)); /* however it is kept small */
     }
     read_set_seal(set);
     for (unsigned i = 0; i < 3 * READ_SET_MAX; i++) {
@@ -305,6 +308,7 @@ static void without_memory_it_is_everything(void **state)
     lsm_alloc_fail_at(0, false);
     assert_true(read_set_everything(set));
     assert_false(read_set_empty(set));
+    assert_false(read_set_sealed(set)); /* so that what was validated before is validated again */
     assert_true(contains(set, "zzz"));
     read_set_add_key(set, text("a"));
     assert_true(contains(set, ""));

@@ -1,0 +1,204 @@
+/*
+ * validate.c - whether what a session has read is as it was.
+ */
+#include "store/validate.h"
+
+#include "base/error.h"
+#include "store/store.h"
+
+#ifdef LSM_DEBUG
+static _Atomic bool validation_off;
+
+void validation_off_for_tests(bool off)
+{
+    atomic_store_explicit(&validation_off, off, memory_order_relaxed);
+}
+#endif
+
+enum lsmkv_status reads_begin(struct reads *reads, struct lsmkv_error *err)
+{
+    return reads->tracked && !reads->set ? read_set_new(&reads->set, err) : LSMKV_OK;
+}
+
+static void forget_place(struct reads *reads)
+{
+    memtable_unref(reads->memtable);
+    reads->memtable = NULL;
+}
+
+void reads_end(struct reads *reads)
+{
+    cursors_detach(reads->cursors);
+    forget_place(reads);
+    read_set_free(reads->set);
+    *reads = (struct reads){0};
+}
+
+/* What was read is all in the set, which is sealed. If there was anything new, validation begins at the snapshot again. */
+static void collect(struct lsmkv_session *session)
+{
+    struct reads *reads = &session->reads;
+
+    for (struct lsmkv_cursor *cursor = reads->cursors; cursor; cursor = cursor_next_tracked(cursor))
+        cursor_add_passed(cursor);
+    if (!reads->set || read_set_sealed(reads->set))
+        return;
+    read_set_seal(reads->set);
+    forget_place(reads);
+    reads->validated = session->snapshot.sequence;
+}
+
+/* ---- The walk ---- */
+
+struct walk {
+    struct memtable *memtable; /* borrowed, or the session's */
+    struct memtable_walk at;
+    uint64_t seen;   /* sequence of the last entry */
+    uint64_t target; /* last sequence of interest */
+    uint64_t checked;
+    bool changed; /* an entry is one of what was read */
+};
+
+static void check_entry(struct walk *walk, const struct read_set *set, const struct entry *entry)
+{
+    walk->seen = entry->sequence;
+    walk->checked++;
+#ifdef LSM_DEBUG
+    if (atomic_load_explicit(&validation_off, memory_order_relaxed))
+        return;
+#endif
+    walk->changed = read_set_contains(set, entry->key);
+}
+
+/* The rest of the memtable, up to the target. */
+static void check_memtable(struct walk *walk, const struct read_set *set)
+{
+    struct entry entry;
+
+    while (!walk->changed && memtable_walk_next(&walk->at, &entry) && entry.sequence <= walk->target)
+        check_entry(walk, set, &entry);
+}
+
+/*
+ * Goes on to the next memtable, if it begins with something of interest; then the former one is complete, and its end was
+ * seen. `*moved` is false at the end. The session's place moves too, so that the former memtable may go.
+ */
+static enum lsmkv_status next_memtable(struct lsmkv_session *session, struct walk *walk, bool *moved,
+                                       struct lsmkv_error *err)
+{
+    struct memtable *next = NULL;
+    struct entry entry;
+
+    *moved = false;
+    if (!history_follow(walk->memtable, &next))
+        return lsmkv_fail(err, LSMKV_BUSY_SNAPSHOT,
+                          "more was written since this transaction began than history_size (%llu bytes) remembers; "
+                          "repeat the transaction",
+                          (unsigned long long)session->store->options.history_size);
+    if (!next)
+        return LSMKV_OK;
+    memtable_walk_start(&walk->at, next);
+    if (!memtable_walk_next(&walk->at, &entry) || entry.sequence > walk->target) {
+        memtable_unref(next);
+        return LSMKV_OK;
+    }
+    forget_place(&session->reads);
+    session->reads.memtable = next;
+    walk->memtable = next;
+    check_entry(walk, session->reads.set, &entry);
+    *moved = true;
+    return LSMKV_OK;
+}
+
+static enum lsmkv_status walk_changes(struct lsmkv_session *session, struct walk *walk, struct lsmkv_error *err)
+{
+    enum lsmkv_status status;
+    bool moved;
+
+    memtable_walk_after(&walk->at, walk->memtable, walk->seen);
+    check_memtable(walk, session->reads.set);
+    /* Every sequence up to the target has an entry. */
+    while (!walk->changed && walk->seen < walk->target) {
+        status = next_memtable(session, walk, &moved, err);
+        if (status || !moved)
+            return status;
+        check_memtable(walk, session->reads.set);
+    }
+    return LSMKV_OK;
+}
+
+bool session_depends_on_reads(const struct lsmkv_session *session)
+{
+    return session->reads.set && !read_set_empty(session->reads.set);
+}
+
+enum lsmkv_status session_validate_more(struct lsmkv_session *session, struct lsmkv_error *err)
+{
+    struct lsmkv_store *store = session->store;
+    struct reads *reads = &session->reads;
+    struct walk walk = {.memtable = reads->memtable ? reads->memtable : session->snapshot.super_version->active,
+                        .seen = reads->validated,
+                        .target = atomic_load_explicit(&store->log.applied, memory_order_acquire)};
+    enum lsmkv_status status;
+
+    if (!session_depends_on_reads(session) || reads->validated >= walk.target)
+        return LSMKV_OK;
+    status = walk_changes(session, &walk, err);
+    counter_add(&store->counters, validated_writes, walk.checked);
+    if (!status && walk.changed)
+        status = lsmkv_fail(err, LSMKV_BUSY_SNAPSHOT,
+                            "another transaction has changed what this one has read; repeat the transaction");
+    if (status)
+        counter_add(&store->counters, conflicts, 1);
+    else
+        reads->validated = walk.target;
+    return status;
+}
+
+enum lsmkv_status lsmkv_session_validate(struct lsmkv_session *session, struct lsmkv_error *err)
+{
+    enum lsmkv_status status = store_check_process(session->store, err);
+
+    if (status || !session->reads.tracked)
+        return status;
+    collect(session);
+    counter_add(&session->store->counters, validations, 1);
+    return session_validate_more(session, err);
+}
+
+/* ---- The way to the log ---- */
+
+uint64_t store_wait_ms(const struct lsmkv_store *store, int64_t wait_ms)
+{
+    return wait_ms < 0 ? store->options.wait_ms : (uint64_t)wait_ms;
+}
+
+static enum lsmkv_status take_turn(struct lsmkv_session *session, int64_t wait_ms, struct lsmkv_error *err)
+{
+    struct lsmkv_store *store = session->store;
+    enum lsmkv_status status;
+
+    status = turn_take(&store->turn, session, store_wait_ms(session->store, wait_ms), &store->counters, err);
+    session->has_turn = !status;
+    return status;
+}
+
+enum lsmkv_status session_enter_commit(struct lsmkv_session *session, int64_t wait_ms, struct lsmkv_error *err)
+{
+    struct lsmkv_store *store = session->store;
+    bool had_turn = session->has_turn;
+    enum lsmkv_status status = store_check_writable(store, err);
+
+    if (!status && !had_turn)
+        status = scheduler_wait_pressure(store->scheduler, err); /* never while holding the turn */
+    if (!status)
+        status = lsmkv_session_validate(session, err);
+    if (!status && !had_turn) {
+        status = take_turn(session, wait_ms, err);
+        if (!status)
+            status = session_validate_more(session, err);
+    }
+    if (status && !had_turn)
+        session_give_turn(session);
+    return status;
+}
