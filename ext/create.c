@@ -15,6 +15,7 @@
 #include "ext/path.h"
 #include "ext/schema_parse.h"
 #include "ext/sql_table.h"
+#include "ext/writer.h"
 
 struct creation {
     struct sql_table *table;
@@ -223,23 +224,6 @@ static int open_table(struct creation *creation, const struct lsmkv_table_entry 
     return rc;
 }
 
-/* What a definition can say and no row obeys yet. */
-static int refuse_unfinished(const struct table_schema *schema, char **message)
-{
-    const char *clause = NULL;
-    int i;
-
-    for (i = 0; i < schema->count; i++) {
-        if (schema->columns[i].default_sql)
-            clause = "DEFAULT";
-    }
-    if (schema->check_count)
-        clause = "CHECK";
-    if (schema->index_count)
-        clause = schema->indexes[0].unique ? "UNIQUE" : "INDEX";
-    return clause ? error_set(message, SQLITE_ERROR, "%s is not supported", clause) : SQLITE_OK;
-}
-
 static int make_table(struct creation *creation)
 {
     struct sql_table *table = creation->table;
@@ -255,8 +239,6 @@ static int make_table(struct creation *creation)
     columns = creation->arguments.has_columns ? schema_definition(&creation->arguments.schema)
                                               : sqlite3_mprintf("%s", ARGUMENTS_DEFAULT_COLUMNS);
     rc = columns ? take_columns(creation, columns) : SQLITE_NOMEM;
-    if (!rc)
-        rc = refuse_unfinished(&table->schema, creation->message);
     if (!rc) {
         definition = catalog_definition(&table->schema);
         rc = definition ? SQLITE_OK : SQLITE_NOMEM;
@@ -311,6 +293,24 @@ static int find_table(struct creation *creation)
     return rc || table->store_name ? rc : SQLITE_NOMEM;
 }
 
+/* CHECK and DEFAULT must be such that they can be evaluated. */
+static int check_expressions(struct creation *creation)
+{
+    struct sql_table *table = creation->table;
+    struct writer *writer;
+    int rc;
+
+    if (!evaluator_needed(&table->schema))
+        return SQLITE_OK;
+    rc = writer_of(table, &writer);
+    if (rc) {
+        sqlite3_free(*creation->message);
+        *creation->message = table->base.zErrMsg;
+        table->base.zErrMsg = NULL;
+    }
+    return rc;
+}
+
 static int create(struct creation *creation, int count, const char *const *texts)
 {
     struct sql_table *table = creation->table;
@@ -330,6 +330,8 @@ static int create(struct creation *creation, int count, const char *const *texts
         rc = shadow_create(connection->db, table->schema_name, table->name, &table->shadow, creation->message);
     if (!rc)
         rc = sql_table_declare(table, creation->message);
+    if (!rc)
+        rc = check_expressions(creation);
     return rc;
 }
 

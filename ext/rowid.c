@@ -5,22 +5,10 @@
 
 #define TRIES 100 /* random rowids tried once the largest is taken */
 
-enum lsmkv_status rowid_key(const struct sql_table *table, struct lsmkv_buf *key, int64_t rowid)
-{
-    enum lsmkv_status status;
-
-    key->size = 0;
-    status = key_put_keyspace(key, table->keyspace);
-    return status ? status : key_put_rowid(key, rowid);
-}
-
-static int fail(struct sql_table *table, enum lsmkv_status status, const struct lsmkv_error *err)
-{
-    return error_from(&table->base.zErrMsg, status, err);
-}
+/* ---- Choosing ---- */
 
 /* Looks for the largest rowid in the table as this transaction sees it. */
-static int find_largest(struct sql_table *table, struct rowid_mark *mark)
+static int find_largest(const struct writer *writer, struct rowid_mark *mark)
 {
     struct lsmkv_error err;
     uint8_t bounds[2 * LSMKV_TABLE_ID_SIZE];
@@ -30,8 +18,8 @@ static int find_largest(struct sql_table *table, struct rowid_mark *mark)
 
     error_clear(&err);
     mark->largest = 0;
-    sql_table_key_range(table, bounds, &lower, &upper);
-    status = lsmkv_cursor_open(&cursor, table->session->engine, lower, upper, &err);
+    sql_table_key_range(writer->table, bounds, &lower, &upper);
+    status = lsmkv_cursor_open(&cursor, writer_engine(writer), lower, upper, &err);
     if (!status)
         status = lsmkv_cursor_last(cursor, &err);
     mark->empty = !status && !lsmkv_cursor_valid(cursor);
@@ -39,22 +27,24 @@ static int find_largest(struct sql_table *table, struct rowid_mark *mark)
         status = LSMKV_CORRUPT;
     lsmkv_cursor_close(cursor);
     mark->known = status == LSMKV_OK;
-    return fail(table, status, &err);
+    return writer_fail(writer, status, &err);
 }
 
-static int rowid_is_taken(struct sql_table *table, int64_t rowid, bool *taken)
+static int rowid_is_taken(struct writer *writer, int64_t rowid, bool *taken)
 {
     struct lsmkv_error err;
-    enum lsmkv_status status = rowid_key(table, &table->key, rowid);
+    enum lsmkv_status status = writer_start_key(writer, &writer->key, -1);
 
     error_clear(&err);
     if (!status)
-        status = lsmkv_get(table->session->engine, bytes_of(&table->key), NULL, taken, &err);
-    return fail(table, status, &err);
+        status = key_put_rowid(&writer->key, rowid);
+    if (!status)
+        status = lsmkv_get(writer_engine(writer), bytes_of(&writer->key), NULL, taken, &err);
+    return writer_fail(writer, status, &err);
 }
 
 /* Once 2^63-1 is taken: a random one, as SQLite does. */
-static int choose_random_rowid(struct sql_table *table, int64_t *rowid)
+static int choose_random(struct writer *writer, int64_t *rowid)
 {
     bool taken = true;
     int tries, rc = SQLITE_OK;
@@ -62,30 +52,119 @@ static int choose_random_rowid(struct sql_table *table, int64_t *rowid)
     for (tries = 0; tries < TRIES && taken && !rc; tries++) {
         sqlite3_randomness(sizeof(*rowid), rowid);
         *rowid = (*rowid & (INT64_MAX >> 1)) + 1;
-        rc = rowid_is_taken(table, *rowid, &taken);
+        rc = rowid_is_taken(writer, *rowid, &taken);
     }
     if (!rc && taken)
-        return error_core(&table->base.zErrMsg, SQLITE_FULL, "database or disk is full");
+        return error_core(&writer->table->base.zErrMsg, SQLITE_FULL, "database or disk is full");
     return rc;
 }
 
-int rowid_choose(struct sql_table *table, int64_t *rowid)
+static int choose(struct writer *writer, int64_t *rowid)
 {
-    struct rowid_mark *mark = session_rowid_mark(table->session, table->keyspace);
+    struct rowid_mark *mark = session_rowid_mark(writer->table->session, writer->table->keyspace);
     int rc;
 
     if (!mark)
         return SQLITE_NOMEM;
     if (!mark->known) {
-        rc = find_largest(table, mark);
+        rc = find_largest(writer, mark);
         if (rc)
             return rc;
     }
     if (mark->largest == INT64_MAX)
-        return choose_random_rowid(table, rowid);
+        return choose_random(writer, rowid);
     *rowid = mark->largest + 1;
     return SQLITE_OK;
 }
+
+/* ---- What the statement says ---- */
+
+static int mismatch(struct sql_table *table)
+{
+    return error_core(&table->base.zErrMsg, SQLITE_MISMATCH, "datatype mismatch");
+}
+
+/* The rowid as the columns say it: the INTEGER PRIMARY KEY. *given is false for NULL and where there is no such column. */
+static int column_rowid(const struct change *change, int64_t *rowid, bool *given)
+{
+    const struct writer *writer = change->writer;
+    const struct cell *cell;
+
+    *given = false;
+    if (writer_schema(writer)->key_kind != KEY_INTEGER)
+        return SQLITE_OK;
+    cell = &writer->cells[writer_schema(writer)->integer_column];
+    if (cell->type == CELL_NULL)
+        return change->old_key ? mismatch(writer->table) : SQLITE_OK;
+    if (cell->type != CELL_INTEGER)
+        return mismatch(writer->table);
+    *rowid = cell->integer;
+    *given = true;
+    return SQLITE_OK;
+}
+
+static int disagree(struct sql_table *table)
+{
+    return error_set(&table->base.zErrMsg, SQLITE_ERROR,
+                     "table %s: rowid and %s are given different values, but are the same", table->name,
+                     table->schema.columns[table->schema.integer_column].name);
+}
+
+/* SQLite does not know that rowid and INTEGER PRIMARY KEY are one: either may have been given, or changed. */
+static int settle_insert(struct change *change)
+{
+    bool by_rowid = sqlite3_value_type(change->new_key) != SQLITE_NULL, by_column;
+    int64_t column = 0;
+    int rc = column_rowid(change, &column, &by_column);
+
+    if (rc)
+        return rc;
+    change->rowid = by_rowid ? sqlite3_value_int64(change->new_key) : column;
+    if (by_rowid && by_column && change->rowid != column)
+        return disagree(change->writer->table);
+    return by_rowid || by_column ? SQLITE_OK : choose(change->writer, &change->rowid);
+}
+
+static int settle_update(struct change *change)
+{
+    struct cell cell;
+    int64_t column = 0;
+    bool by_column;
+    int rc = column_rowid(change, &column, &by_column);
+
+    if (rc)
+        return rc;
+    change->old_rowid = sqlite3_value_int64(change->old_key);
+    change->rowid = change->old_rowid;
+    if (!sqlite3_value_nochange(change->new_key)) {
+        rc = writer_fail(change->writer, affinity_store(&cell, AFFINITY_INTEGER, change->new_key), NULL);
+        if (rc)
+            return rc;
+        if (cell.type != CELL_INTEGER)
+            return mismatch(change->writer->table);
+        change->rowid = cell.integer;
+    }
+    if (by_column && column != change->old_rowid) {
+        if (change->rowid != change->old_rowid && change->rowid != column)
+            return disagree(change->writer->table);
+        change->rowid = column;
+    }
+    return SQLITE_OK;
+}
+
+int rowid_settle(struct change *change)
+{
+    const struct table_schema *schema = writer_schema(change->writer);
+    int rc = change->old_key ? settle_update(change) : settle_insert(change);
+
+    if (!rc && schema->key_kind == KEY_INTEGER) {
+        change->writer->cells[schema->integer_column].type = CELL_INTEGER;
+        change->writer->cells[schema->integer_column].integer = change->rowid;
+    }
+    return rc;
+}
+
+/* ---- What is remembered ---- */
 
 void rowid_note_put(const struct sql_table *table, int64_t rowid)
 {

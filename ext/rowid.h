@@ -1,19 +1,17 @@
 /*
- * rowid.h - the rowids of tables that have them: their keys, and the choice of one for a new row.
+ * rowid.h - the rowid of a new row: what the statement says, or the choice of one.
  *
- * As in SQLite a new row gets the largest rowid plus one. The largest is looked for once in a write transaction and then
+ * SQLite does not know that rowid and INTEGER PRIMARY KEY are one: either may have been given, or changed. As in SQLite a
+ * new row without one gets the largest rowid plus one. The largest is looked for once in a write transaction and then
  * remembered by the session.
  */
 #ifndef EXT_ROWID_H
 #define EXT_ROWID_H
 
-#include "ext/sql_table.h"
+#include "ext/writer.h"
 
-/* Replaces `key` with the key of that row. */
-LSMKV_MUST_CHECK enum lsmkv_status rowid_key(const struct sql_table *table, struct lsmkv_buf *key, int64_t rowid);
-
-/* Chooses one that is free; SQLITE_FULL where none was found. Uses table->key. */
-int rowid_choose(struct sql_table *table, int64_t *rowid);
+/* Settles change->rowid (and old_rowid), and the cell of an INTEGER PRIMARY KEY. SQLITE_MISMATCH for what is no integer. */
+int rowid_settle(struct change *change);
 
 /* Keep what is remembered right: to be called after a row was put, or one deleted. */
 void rowid_note_put(const struct sql_table *table, int64_t rowid);

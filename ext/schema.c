@@ -206,7 +206,7 @@ bool schema_equal(const struct table_schema *a, const struct table_schema *b)
 {
     bool equal = a->count == b->count && a->index_count == b->index_count && a->check_count == b->check_count &&
                  a->key_kind == b->key_kind && a->integer_column == b->integer_column &&
-                 shape_equal(&a->primary, &b->primary);
+                 a->primary_position == b->primary_position && shape_equal(&a->primary, &b->primary);
     int i;
 
     for (i = 0; equal && i < a->count; i++)

@@ -48,6 +48,7 @@ struct table_schema {
     int count;
     enum key_kind key_kind;
     int integer_column;          /* KEY_INTEGER: the column that is the rowid; else -1 */
+    int primary_position;        /* KEY_COLUMNS: how many of `indexes` were declared before the key; else 0 */
     struct key_shape primary;    /* KEY_COLUMNS: its parts, no rowid; else no parts and the rowid */
     struct table_index *indexes; /* in order of declaration */
     int index_count;

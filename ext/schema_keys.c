@@ -121,6 +121,7 @@ static int begin_key(struct parser *parser)
     if (parser->schema->primary.count)
         return error_core(parser->message, SQLITE_ERROR, "table \"%s\" has more than one primary key",
                           parser->schema->table_name ? parser->schema->table_name : "");
+    parser->schema->primary_position = parser->schema->index_count;
     return SQLITE_OK;
 }
 
@@ -225,9 +226,13 @@ static void settle_key_kind(struct table_schema *schema)
     if (primary->count == 1 && has_integer_type(schema, primary->parts[0].column) && !primary->parts[0].descending) {
         schema->key_kind = KEY_INTEGER;
         schema->integer_column = primary->parts[0].column;
+        schema->primary_position = 0;
         primary->count = 0;
         return;
     }
+    /* INTEGER PRIMARY KEY DESC can only be written with the column, so before all table constraints. */
+    if (primary->count == 1 && has_integer_type(schema, primary->parts[0].column))
+        schema->primary_position = 0;
     schema->key_kind = KEY_COLUMNS;
     primary->rowid = false;
     for (i = 0; i < primary->count; i++)
@@ -287,6 +292,8 @@ static void remove_index(struct table_schema *schema, int position)
     memory_free(schema->indexes[position].name);
     memory_free(schema->indexes[position].shape.parts);
     schema->index_count--;
+    if (position < schema->primary_position)
+        schema->primary_position--;
     memmove(&schema->indexes[position], &schema->indexes[position + 1],
             (size_t)(schema->index_count - position) * sizeof(*schema->indexes));
 }

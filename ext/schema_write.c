@@ -42,6 +42,12 @@ static bool key_is_of_column(const struct table_schema *schema)
     return schema->key_kind == KEY_INTEGER || (schema->primary.count == 1 && !schema_has_hidden_key(schema));
 }
 
+/* The same in a definition, which keeps the order of constraints: SQLite looks for conflicts in that order. */
+static bool key_is_with_column(const struct table_schema *schema)
+{
+    return key_is_of_column(schema) && !schema->primary_position;
+}
+
 static int key_column(const struct table_schema *schema)
 {
     return schema->key_kind == KEY_INTEGER ? schema->integer_column : schema->primary.parts[0].column;
@@ -56,7 +62,7 @@ static void append_column(sqlite3_str *sql, const struct table_schema *schema, i
     schema_append_name(sql, column->name, column->quoted);
     if (column->type[0])
         sqlite3_str_appendf(sql, " %s", column->type);
-    if (key_is_of_column(schema) && index == key_column(schema))
+    if (key_is_with_column(schema) && index == key_column(schema))
         sqlite3_str_appendall(sql, schema->primary.count && schema->primary.parts[0].descending ? " PRIMARY KEY DESC"
                                                                                                 : " PRIMARY KEY");
     if (column->not_null && key_shape_find(&schema->primary, index) < 0)
@@ -92,13 +98,16 @@ static void append_constraints(sqlite3_str *sql, const struct table_schema *sche
 {
     int i;
 
-    if (schema->primary.count && !key_is_of_column(schema)) {
-        sqlite3_str_appendall(sql, ", PRIMARY KEY ");
-        append_parts(sql, schema, schema->primary.parts, schema->primary.count);
-    }
-    for (i = 0; i < schema->index_count; i++) {
-        const struct table_index *index = &schema->indexes[i];
+    for (i = 0; i <= schema->index_count; i++) {
+        const struct table_index *index;
 
+        if (i == schema->primary_position && schema->primary.count && !key_is_with_column(schema)) {
+            sqlite3_str_appendall(sql, ", PRIMARY KEY ");
+            append_parts(sql, schema, schema->primary.parts, schema->primary.count);
+        }
+        if (i == schema->index_count)
+            break;
+        index = &schema->indexes[i];
         sqlite3_str_appendall(sql, index->unique ? ", UNIQUE " : ", INDEX ");
         if (!index->unique)
             sqlite3_str_appendf(sql, "\"%w\" ", index->name);

@@ -7,6 +7,7 @@
 #include "ext/memory.h"
 #include "ext/schema_parse.h"
 #include "ext/transaction.h"
+#include "ext/writer.h"
 
 static struct sql_table *of(sqlite3_vtab *vtab)
 {
@@ -47,12 +48,7 @@ void sql_table_free(struct sql_table *table)
             break;
         }
     }
-    row_reader_release(&table->old);
-    lsmkv_buf_release(&table->key);
-    lsmkv_buf_release(&table->old_key);
-    lsmkv_buf_release(&table->row);
-    lsmkv_buf_release(&table->old_row);
-    memory_free(table->cells);
+    writer_free(table->writer);
     memory_free(table->schema_name);
     memory_free(table->name);
     sqlite3_free(table->store_name);
@@ -89,8 +85,7 @@ int sql_table_declare(struct sql_table *table, char **message)
     char *declaration = schema_declaration(&table->schema);
     int rc;
 
-    table->cells = memory_alloc((size_t)table->schema.count * sizeof(*table->cells));
-    if (!declaration || !table->cells || row_layout_init_table(&table->layout, &table->schema)) {
+    if (!declaration || row_layout_init_table(&table->layout, &table->schema)) {
         sqlite3_free(declaration);
         return SQLITE_NOMEM;
     }

@@ -14,6 +14,8 @@
 #include "ext/session.h"
 #include "ext/shadow.h"
 
+struct writer;
+
 struct sql_table {
     sqlite3_vtab base; /* first: SQLite's part */
     struct connection *connection;
@@ -32,10 +34,7 @@ struct sql_table {
     uint64_t stamp;
     uint64_t read_in; /* 1 + the session's epoch when the catalog was last read in a followed transaction */
 
-    /* Of the row being written, reused from row to row. */
-    struct cell *cells;
-    struct lsmkv_buf key, old_key, row, old_row;
-    struct row_reader old; /* reads `old_row`, where an UPDATE leaves columns as they are */
+    struct writer *writer; /* NULL until the first write */
 };
 
 extern const sqlite3_module sql_table_module;
