@@ -127,6 +127,18 @@ bool lsmkv_option_known(const char *name);
 /* Enumerates the options: false when `index` is past the last one. `value` is the text of the present setting. */
 bool lsmkv_options_get(const struct lsmkv_options *options, size_t index, const char **name, char value[64]);
 
+#define LSMKV_RANGE_MAX 192
+
+struct lsmkv_option_info {
+    const char *name;
+    char initial[64];            /* text of the default */
+    char range[LSMKV_RANGE_MAX]; /* "64KB to 4GB", "one of full, normal, off" */
+    bool at_once;                /* a change takes effect while the store is open, not when it is opened next */
+};
+/* Enumerates the options as lsmkv_options_get() does. */
+bool lsmkv_options_describe(size_t index, struct lsmkv_option_info *info);
+bool lsmkv_option_at_once(const char *name); /* false too if there is none of that name */
+
 /* ---- Store ---- */
 
 struct lsmkv_store;
@@ -176,7 +188,17 @@ enum lsmkv_status lsmkv_store_close_and_destroy(struct lsmkv_store *store, struc
 
 const uint8_t *lsmkv_store_id(const struct lsmkv_store *store); /* LSMKV_STORE_ID_SIZE bytes */
 const char *lsmkv_store_dir(const struct lsmkv_store *store);
+
+/* The options in force. Valid until the store is closed, but lsmkv_store_set_option() makes others. */
 const struct lsmkv_options *lsmkv_store_options(const struct lsmkv_store *store);
+/* The options as the store records them: those in force when it is opened next. */
+void lsmkv_store_recorded_options(struct lsmkv_store *store, struct lsmkv_options *options);
+/*
+ * Changes one option, durably, and at once where that is possible (lsmkv_option_at_once()). INVALID as
+ * lsmkv_options_set(). Not part of any transaction. Work that has begun may end as it began.
+ */
+LSMKV_MUST_CHECK enum lsmkv_status lsmkv_store_set_option(struct lsmkv_store *store, const char *name,
+                                                          const char *value, struct lsmkv_error *err);
 
 /* ---- Session: one connection's view of a store ---- */
 

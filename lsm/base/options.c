@@ -32,31 +32,33 @@ struct option {
     size_t offset;
     uint64_t min, max, initial; /* in the unit of the field; millionths for KIND_SHARE; index for KIND_WORD */
     const char *words;          /* separated by blanks, in the order of the enum */
+    bool at_once;               /* a change takes effect while the store is open */
 };
 
 #define FIELD(field) offsetof(struct lsmkv_options, field)
 
 static const struct option options_table[] = {
-    {"sync", KIND_WORD, FIELD_ENUM, FIELD(sync), 0, 2, LSMKV_SYNC_FULL, "full normal off"},
-    {"compression", KIND_WORD, FIELD_ENUM, FIELD(compression), 0, 3, LSMKV_COMPRESSION_NONE, "none lz4 zstd auto"},
-    {"io", KIND_WORD, FIELD_ENUM, FIELD(io), 0, 1, LSMKV_IO_MMAP, "mmap pread"},
-    {"atomic", KIND_WORD, FIELD_ENUM, FIELD(atomic), 0, 2, LSMKV_ATOMIC_AUTO, "auto always off"},
-    {"memtable_size", KIND_BYTES, FIELD_U64, FIELD(memtable_size), 64 * KB, 4 * GB, 64 * MB, NULL},
-    {"max_immutables", KIND_COUNT, FIELD_U32, FIELD(max_immutables), 1, 64, 2, NULL},
-    {"cache_size", KIND_BYTES, FIELD_U64, FIELD(cache_size), 1 * MB, 1 * TB, 64 * MB, NULL},
-    {"block_size", KIND_BYTES, FIELD_U32, FIELD(block_size), 512, 16 * MB, 4 * KB, NULL},
-    {"filter_bits", KIND_COUNT, FIELD_U32, FIELD(filter_bits), 0, 32, 10, NULL},
-    {"soft_limit", KIND_SHARE, FIELD_DOUBLE, FIELD(soft_limit), 500000, 1000000, 850000, NULL},
-    {"l0_tables", KIND_COUNT, FIELD_U32, FIELD(l0_tables), 2, 1000, 4, NULL},
-    {"base_level_size", KIND_BYTES, FIELD_U64, FIELD(base_level_size), 64 * KB, 1 * TB, 64 * MB, NULL},
-    {"level_ratio", KIND_COUNT, FIELD_U32, FIELD(level_ratio), 2, 100, 10, NULL},
-    {"flush_workers", KIND_COUNT, FIELD_U32, FIELD(flush_workers), 1, 16, 1, NULL},
-    {"compaction_workers", KIND_COUNT, FIELD_U32, FIELD(compaction_workers), 1, 64, 1, NULL},
-    {"rate_limit", KIND_BYTES, FIELD_U64, FIELD(rate_limit), 0, 1 * TB, 0, NULL},
-    {"wait_ms", KIND_MS, FIELD_U32, FIELD(wait_ms), 0, 86400000, 5000, NULL},
-    {"stall_timeout", KIND_SECONDS, FIELD_U32, FIELD(stall_timeout_ms), 0, 86400000, 60000, NULL},
-    {"transaction_size", KIND_BYTES, FIELD_U64, FIELD(transaction_size), 64 * KB, 1 * TB, 4 * GB, NULL},
-    {"history_size", KIND_BYTES, FIELD_U64, FIELD(history_size), 0, 1 * TB, 256 * MB, NULL},
+    {"sync", KIND_WORD, FIELD_ENUM, FIELD(sync), 0, 2, LSMKV_SYNC_FULL, "full normal off", false},
+    {"compression", KIND_WORD, FIELD_ENUM, FIELD(compression), 0, 3, LSMKV_COMPRESSION_NONE, "none lz4 zstd auto",
+     true},
+    {"io", KIND_WORD, FIELD_ENUM, FIELD(io), 0, 1, LSMKV_IO_MMAP, "mmap pread", false},
+    {"atomic", KIND_WORD, FIELD_ENUM, FIELD(atomic), 0, 2, LSMKV_ATOMIC_AUTO, "auto always off", true},
+    {"memtable_size", KIND_BYTES, FIELD_U64, FIELD(memtable_size), 64 * KB, 4 * GB, 64 * MB, NULL, true},
+    {"max_immutables", KIND_COUNT, FIELD_U32, FIELD(max_immutables), 1, 64, 2, NULL, true},
+    {"cache_size", KIND_BYTES, FIELD_U64, FIELD(cache_size), 1 * MB, 1 * TB, 64 * MB, NULL, true},
+    {"block_size", KIND_BYTES, FIELD_U32, FIELD(block_size), 512, 16 * MB, 4 * KB, NULL, true},
+    {"filter_bits", KIND_COUNT, FIELD_U32, FIELD(filter_bits), 0, 32, 10, NULL, true},
+    {"soft_limit", KIND_SHARE, FIELD_DOUBLE, FIELD(soft_limit), 500000, 1000000, 850000, NULL, true},
+    {"l0_tables", KIND_COUNT, FIELD_U32, FIELD(l0_tables), 2, 1000, 4, NULL, true},
+    {"base_level_size", KIND_BYTES, FIELD_U64, FIELD(base_level_size), 64 * KB, 1 * TB, 64 * MB, NULL, true},
+    {"level_ratio", KIND_COUNT, FIELD_U32, FIELD(level_ratio), 2, 100, 10, NULL, true},
+    {"flush_workers", KIND_COUNT, FIELD_U32, FIELD(flush_workers), 1, 16, 1, NULL, false},
+    {"compaction_workers", KIND_COUNT, FIELD_U32, FIELD(compaction_workers), 1, 64, 1, NULL, false},
+    {"rate_limit", KIND_BYTES, FIELD_U64, FIELD(rate_limit), 0, 1 * TB, 0, NULL, true},
+    {"wait_ms", KIND_MS, FIELD_U32, FIELD(wait_ms), 0, 86400000, 5000, NULL, true},
+    {"stall_timeout", KIND_SECONDS, FIELD_U32, FIELD(stall_timeout_ms), 0, 86400000, 60000, NULL, true},
+    {"transaction_size", KIND_BYTES, FIELD_U64, FIELD(transaction_size), 64 * KB, 1 * TB, 4 * GB, NULL, true},
+    {"history_size", KIND_BYTES, FIELD_U64, FIELD(history_size), 0, 1 * TB, 256 * MB, NULL, true},
 };
 
 #define OPTION_COUNT (sizeof(options_table) / sizeof(options_table[0]))
@@ -354,7 +356,7 @@ enum lsmkv_status lsmkv_options_set(struct lsmkv_options *options, const char *n
 {
     const struct option *option = find_option(name);
     uint64_t parsed = 0;
-    char range[192];
+    char range[LSMKV_RANGE_MAX];
 
     if (!option)
         return lsmkv_fail(err, LSMKV_INVALID, "unknown option: %.100s", name);
@@ -373,4 +375,25 @@ bool lsmkv_options_get(const struct lsmkv_options *options, size_t index, const 
     *name = options_table[index].name;
     format_value(&options_table[index], load_field(options, &options_table[index]), value);
     return true;
+}
+
+bool lsmkv_options_describe(size_t index, struct lsmkv_option_info *info)
+{
+    const struct option *option;
+
+    if (index >= OPTION_COUNT)
+        return false;
+    option = &options_table[index];
+    info->name = option->name;
+    info->at_once = option->at_once;
+    format_value(option, option->initial, info->initial);
+    format_range(option, info->range, sizeof(info->range));
+    return true;
+}
+
+bool lsmkv_option_at_once(const char *name)
+{
+    const struct option *option = find_option(name);
+
+    return option && option->at_once;
 }

@@ -11,11 +11,11 @@
 #include "compaction/limit.h"
 #include "version/version_set.h"
 
-/* What background work needs to know of its store; constant after open. */
+/* What background work needs to know of its store; constant after open, but for the options. */
 struct background {
     struct os_fs *fs;
     const char *dir;
-    const struct lsmkv_options *options;
+    const struct lsmkv_options *_Atomic options; /* those in force; whoever needs several that agree reads this once */
     struct version_set *versions;
     struct table_cache *cache;
     struct counters *counters;

@@ -217,6 +217,14 @@ void scheduler_wake(struct scheduler *scheduler)
     mutex_unlock(&scheduler->mutex);
 }
 
+void scheduler_options_changed(struct scheduler *scheduler)
+{
+    mutex_lock(&scheduler->mutex);
+    scheduler_looked(scheduler, scheduler_look(scheduler));
+    scheduler_notify(scheduler);
+    mutex_unlock(&scheduler->mutex);
+}
+
 void scheduler_retry(struct scheduler *scheduler)
 {
     mutex_lock(&scheduler->mutex);

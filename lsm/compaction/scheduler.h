@@ -23,6 +23,9 @@ LSMKV_MUST_CHECK enum lsmkv_status scheduler_new(struct scheduler **scheduler, s
 /* Takes no new work, waits for the step in hand, joins, frees. NULL is fine. */
 void scheduler_free(struct scheduler *scheduler);
 
+/* After background->options were replaced: what is due, and what stops commits, may be another. */
+void scheduler_options_changed(struct scheduler *scheduler);
+
 /* After a rotation, when a table was dropped, and when the last reader of obsolete files may be gone. */
 void scheduler_wake(struct scheduler *scheduler);
 /* Forgets back-off: work that failed is tried again at once. */

@@ -25,7 +25,7 @@ struct shard {
 };
 
 struct block_cache {
-    uint64_t capacity; /* constant */
+    _Atomic uint64_t capacity;
     _Atomic uint64_t reserved;
     _Atomic uint64_t charge; /* of all shards; for statistics */
     struct shard shards[SHARDS];
@@ -61,7 +61,7 @@ enum lsmkv_status block_cache_new(struct block_cache **cache, uint64_t capacity,
     *cache = NULL;
     if (!made)
         return lsmkv_fail_nomem(err);
-    made->capacity = capacity;
+    atomic_init(&made->capacity, capacity);
     for (size_t i = 0; i < SHARDS; i++)
         mutex_init(&made->shards[i].mutex, shard_names[i], RANK_BLOCK_CACHE);
     *cache = made;
@@ -207,8 +207,9 @@ static void grow(struct shard *shard)
 static uint64_t shard_capacity(const struct block_cache *cache)
 {
     uint64_t reserved = block_cache_reserved(cache);
+    uint64_t capacity = atomic_load_explicit(&cache->capacity, memory_order_relaxed);
 
-    return reserved < cache->capacity ? (cache->capacity - reserved) / SHARDS : 0;
+    return reserved < capacity ? (capacity - reserved) / SHARDS : 0;
 }
 
 /* Evicts unpinned blocks until `more` bytes fit, or there are none left. */
@@ -290,16 +291,27 @@ void block_cache_release(struct block_cache *cache, struct cached_block *block)
         lsm_free(block);
 }
 
-/* ---- Memory of open tables ---- */
+/* ---- Capacity, and memory of open tables ---- */
 
-void block_cache_reserve(struct block_cache *cache, uint64_t bytes)
+static void shrink(struct block_cache *cache)
 {
-    atomic_fetch_add_explicit(&cache->reserved, bytes, memory_order_relaxed);
     for (size_t i = 0; i < SHARDS; i++) {
         mutex_lock(&cache->shards[i].mutex);
         make_room(cache, &cache->shards[i], 0);
         mutex_unlock(&cache->shards[i].mutex);
     }
+}
+
+void block_cache_resize(struct block_cache *cache, uint64_t capacity)
+{
+    atomic_store_explicit(&cache->capacity, capacity, memory_order_relaxed);
+    shrink(cache);
+}
+
+void block_cache_reserve(struct block_cache *cache, uint64_t bytes)
+{
+    atomic_fetch_add_explicit(&cache->reserved, bytes, memory_order_relaxed);
+    shrink(cache);
 }
 
 void block_cache_unreserve(struct block_cache *cache, uint64_t bytes)

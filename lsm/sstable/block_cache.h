@@ -41,6 +41,9 @@ struct cached_block *block_cache_insert(struct block_cache *cache, uint64_t tabl
                                         struct cached_block *block);
 void block_cache_release(struct block_cache *cache, struct cached_block *block);
 
+/* Another capacity: blocks that do not fit any more are evicted. */
+void block_cache_resize(struct block_cache *cache, uint64_t capacity);
+
 /* Takes memory of open tables from the capacity, and gives it back. */
 void block_cache_reserve(struct block_cache *cache, uint64_t bytes);
 void block_cache_unreserve(struct block_cache *cache, uint64_t bytes);

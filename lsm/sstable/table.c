@@ -27,14 +27,14 @@ struct table_cache {
     /* Constant after open. */
     char *dir;
     size_t open_max;
-    uint64_t readers_max; /* bytes of indexes and filters: three quarters of the cache, the rest is for blocks */
     void (*drop)(void *context, struct table *table);
     void *drop_context;
     /* Own synchronisation. */
     struct sstable_env env;
     /* Guarded by `mutex`. */
     struct mutex mutex;
-    struct table *hand; /* the next that the CLOCK looks at; the open tables are a ring */
+    uint64_t readers_max; /* bytes of indexes and filters */
+    struct table *hand;   /* the next that the CLOCK looks at; the open tables are a ring */
     size_t open_count;
 };
 
@@ -58,6 +58,12 @@ struct table {
 
 /* ---- Cache ---- */
 
+/* Three quarters of the cache; the rest is for blocks. */
+static uint64_t readers_share(uint64_t cache_size)
+{
+    return cache_size - cache_size / 4;
+}
+
 enum lsmkv_status table_cache_new(struct table_cache **cache, struct os_fs *fs, const char *dir, size_t open_max,
                                   uint64_t cache_size, enum lsmkv_io io, struct counters *counters,
                                   struct lsmkv_error *err)
@@ -80,7 +86,7 @@ enum lsmkv_status table_cache_new(struct table_cache **cache, struct os_fs *fs, 
         return status;
     }
     made->open_max = open_max;
-    made->readers_max = cache_size - cache_size / 4;
+    made->readers_max = readers_share(cache_size);
     made->env.fs = fs;
     made->env.io = io;
     made->env.counters = counters;
@@ -182,6 +188,16 @@ static bool may_open(const struct table_cache *cache)
 {
     return cache->open_count == 0 ||
            (cache->open_count < cache->open_max && block_cache_reserved(cache->env.blocks) < cache->readers_max);
+}
+
+void table_cache_resize(struct table_cache *cache, uint64_t cache_size)
+{
+    mutex_lock(&cache->mutex);
+    cache->readers_max = readers_share(cache_size);
+    while (!may_open(cache) && evict_one(cache))
+        ;
+    mutex_unlock(&cache->mutex);
+    block_cache_resize(cache->env.blocks, cache_size);
 }
 
 /* Opens `table` with one pin for the caller. */

@@ -28,7 +28,9 @@ struct table;
 LSMKV_MUST_CHECK enum lsmkv_status table_cache_new(struct table_cache **cache, struct os_fs *fs, const char *dir,
                                                    size_t open_max, uint64_t cache_size, enum lsmkv_io io,
                                                    struct counters *counters, struct lsmkv_error *err);
-void table_cache_free(struct table_cache *cache);            /* every table must be gone */
+void table_cache_free(struct table_cache *cache); /* every table must be gone */
+/* Another `cache_size`; what is over it and not in use is given back. */
+void table_cache_resize(struct table_cache *cache, uint64_t cache_size);
 uint64_t table_cache_bytes(const struct table_cache *cache); /* memory charged at present */
 /* Called with the last reference of an obsolete table, from any thread; it must not block. The callee owns the table. */
 void table_cache_on_drop(struct table_cache *cache, void (*drop)(void *context, struct table *table), void *context);

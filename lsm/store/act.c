@@ -23,7 +23,7 @@ enum lsmkv_status lsmkv_flush(struct lsmkv_store *store, struct lsmkv_error *err
     if (!status)
         status = store_check_writable(store, err);
     if (!status)
-        status = turn_take(&store->turn, &owner, store->options.wait_ms, &store->counters, err);
+        status = turn_take(&store->turn, &owner, store->options->wait_ms, &store->counters, err);
     if (status)
         return status;
     status = rotate_unless_empty(store, err);

@@ -22,7 +22,7 @@ enum lsmkv_status store_committed(struct lsmkv_store *store, const struct writes
     if (writes->dropped.size == 0)
         return LSMKV_OK;
     /* The rows must not go before the drop is durable: in normal mode that needs a sync of its own. */
-    if (store->options.sync != LSMKV_SYNC_OFF)
+    if (store->options->sync != LSMKV_SYNC_OFF)
         status = group_sync_wait(store, end, err);
     if (status)
         return status;
@@ -74,7 +74,7 @@ static enum lsmkv_status commit_final(struct lsmkv_session *session, int64_t wai
         status = append(session, &writes, &end, err);
     if (!*again)
         session_give_turn(session);
-    if (!status && store->options.sync == LSMKV_SYNC_FULL)
+    if (!status && store->options->sync == LSMKV_SYNC_FULL)
         status = group_sync_wait(store, end, err);
     if (!status)
         status = store_committed(store, &writes, end, err);

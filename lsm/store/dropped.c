@@ -70,7 +70,7 @@ static uint64_t settled_sequence(struct lsmkv_store *store)
 {
     uint64_t durable;
 
-    if (store->options.sync == LSMKV_SYNC_OFF)
+    if (store->options->sync == LSMKV_SYNC_OFF)
         return atomic_load_explicit(&store->log.visible, memory_order_acquire);
     (void)group_sync_unsynced(store, &durable);
     return durable;

@@ -173,7 +173,7 @@ enum lsmkv_status group_sync_switch(struct lsmkv_store *store, struct wal_writer
         memtable_ref(active);
         sync->durable.segment = wal_writer_segment(writer);
         sync->durable.offset = 0;
-        if (store->options.sync != LSMKV_SYNC_OFF)
+        if (store->options->sync != LSMKV_SYNC_OFF)
             sync->durable_sequence = atomic_load_explicit(&log->applied, memory_order_relaxed);
         atomic_store_explicit(&log->durable, 0, memory_order_relaxed);
     }
@@ -222,7 +222,7 @@ void group_sync_appended(struct lsmkv_store *store)
 {
     struct group_sync *sync = &store->sync;
 
-    if (store->options.sync != LSMKV_SYNC_NORMAL || atomic_load_explicit(&sync->dirty, memory_order_relaxed))
+    if (store->options->sync != LSMKV_SYNC_NORMAL || atomic_load_explicit(&sync->dirty, memory_order_relaxed))
         return;
     mutex_lock(&sync->lock);
     atomic_store_explicit(&sync->dirty, true, memory_order_relaxed);
@@ -263,7 +263,7 @@ static void run_syncer(void *argument)
 
 enum lsmkv_status group_sync_start(struct lsmkv_store *store, struct lsmkv_error *err)
 {
-    if (store->options.sync != LSMKV_SYNC_NORMAL)
+    if (store->options->sync != LSMKV_SYNC_NORMAL)
         return LSMKV_OK;
     return thread_start(&store->sync.syncer, "lsmkv-sync", run_syncer, store, err);
 }

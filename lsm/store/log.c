@@ -190,7 +190,7 @@ static void publish(struct lsmkv_store *store, const struct log_record *record, 
 
     if (publishes(record->type))
         atomic_store_explicit(&log->applied, sequence, memory_order_release);
-    if (publishes(record->type) && (certain || store->options.sync != LSMKV_SYNC_FULL))
+    if (publishes(record->type) && (certain || store->options->sync != LSMKV_SYNC_FULL))
         log_show(log, sequence);
     if (!is_outcome(record->type))
         return;

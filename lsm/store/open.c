@@ -27,6 +27,7 @@ static struct lsmkv_store *allocate(void)
     group_sync_init(&store->sync);
     prepared_list_init(&store->prepared);
     dropped_init(&store->dropped);
+    settings_init(&store->settings);
     mutex_init(&store->sessions_lock, "sessions", RANK_STORE);
     store->process = process_generation();
     return store;
@@ -50,6 +51,7 @@ static void release(struct lsmkv_store *store)
     if (store->lock)
         os_fs_unlock(store->fs, store->lock);
     mutex_release(&store->sessions_lock);
+    settings_release(&store->settings);
     dropped_release(&store->dropped);
     prepared_list_release(&store->prepared);
     group_sync_release(&store->sync);
@@ -127,7 +129,7 @@ static void set_background(struct lsmkv_store *store, const struct lsmkv_open *h
 
     background->fs = store->fs;
     background->dir = store->dir;
-    background->options = &store->options;
+    background->options = store->options;
     background->cache = store->cache;
     background->counters = &store->counters;
     background->dropped = dropped_ask;
@@ -158,11 +160,12 @@ static enum lsmkv_status load(struct lsmkv_store *store, const struct lsmkv_open
     if (status)
         goto done;
     memcpy(store->id, manifest.store_id, sizeof(store->id));
-    store->options = manifest.options;
-    status = check_id(store, how, err);
+    status = settings_load(store, &manifest.options, err);
     if (!status)
-        status = table_cache_new(&store->cache, store->fs, store->dir, STORE_OPEN_TABLES, store->options.cache_size,
-                                 store->options.io, &store->counters, err);
+        status = check_id(store, how, err);
+    if (!status)
+        status = table_cache_new(&store->cache, store->fs, store->dir, STORE_OPEN_TABLES, store->options->cache_size,
+                                 store->options->io, &store->counters, err);
     if (status)
         goto done;
     set_background(store, how);
@@ -229,7 +232,7 @@ static enum lsmkv_status end_cleanly(struct lsmkv_store *store, struct lsmkv_err
     end = log_end(store, &applied);
     if (unchanged(store, end))
         return LSMKV_OK;
-    if (store->options.sync == LSMKV_SYNC_OFF)
+    if (store->options->sync == LSMKV_SYNC_OFF)
         status = segments_sync_all(store->fs, store->dir, err); /* the older ones were never synced */
     if (!status)
         status = group_sync_wait(store, end, err);
@@ -271,9 +274,4 @@ const uint8_t *lsmkv_store_id(const struct lsmkv_store *store)
 const char *lsmkv_store_dir(const struct lsmkv_store *store)
 {
     return store->label;
-}
-
-const struct lsmkv_options *lsmkv_store_options(const struct lsmkv_store *store)
-{
-    return &store->options;
 }

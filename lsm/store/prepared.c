@@ -320,7 +320,7 @@ bool prepared_alone(struct lsmkv_store *store)
 /* A large one stays until the log behind it is as long as it is: so what is copied is not more than what is written. */
 static bool should_move(const struct lsmkv_store *store, struct prepared *prepared)
 {
-    prepared->behind += store->options.memtable_size;
+    prepared->behind += store->options->memtable_size;
     return prepared->behind >= prepared->writes.bytes;
 }
 
@@ -351,7 +351,7 @@ enum lsmkv_status prepared_copy_forward(struct lsmkv_store *store, struct lsmkv_
 
     if (status || !copied)
         return status;
-    if (store->options.sync != LSMKV_SYNC_OFF)
+    if (store->options->sync != LSMKV_SYNC_OFF)
         status = group_sync_wait(store, log_end(store, &unused), err);
     if (status)
         return status;

@@ -66,7 +66,7 @@ static enum lsmkv_status start_after_switch(struct lsmkv_store *store, struct wa
 {
     struct lsmkv_error failure = LSMKV_ERROR_INIT;
 
-    if (!store_start_segment(store, writer, predecessor, store->options.sync != LSMKV_SYNC_OFF, &failure)) {
+    if (!store_start_segment(store, writer, predecessor, store->options->sync != LSMKV_SYNC_OFF, &failure)) {
         group_sync_started(store, wal_writer_length(writer));
         return LSMKV_OK;
     }
@@ -98,7 +98,7 @@ static enum lsmkv_status rotate_frozen(struct lsmkv_store *store, struct lsmkv_e
     enum lsmkv_status status = LSMKV_OK;
 
     end = log_end(store, &applied);
-    if (store->options.sync != LSMKV_SYNC_OFF)
+    if (store->options->sync != LSMKV_SYNC_OFF)
         status = group_sync_wait(store, end, err);
     if (!status)
         status = make_segment(store, &writer, err);
@@ -145,10 +145,10 @@ enum lsmkv_status store_rotate_if_full(struct lsmkv_store *store, struct lsmkv_e
     length = wal_writer_length(store->log.writer);
     mutex_unlock(&store->log.lock);
     /* Prepares that were aborted are in the segment only: they must not fill the disk. */
-    if (bytes < store->options.memtable_size && length / SEGMENT_FACTOR < store->options.memtable_size)
+    if (bytes < store->options->memtable_size && length / SEGMENT_FACTOR < store->options->memtable_size)
         return LSMKV_OK;
     status = store_rotate(store, &failure);
-    if (!status || (status == LSMKV_FULL && bytes < 2 * store->options.memtable_size && !store_failed(store)))
+    if (!status || (status == LSMKV_FULL && bytes < 2 * store->options->memtable_size && !store_failed(store)))
         return LSMKV_OK;
     return lsmkv_fail(err, status, "%s", failure.message);
 }

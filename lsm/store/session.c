@@ -251,7 +251,7 @@ enum lsmkv_status lsmkv_session_write(struct lsmkv_session *session, enum lsmkv_
 static enum lsmkv_status check_size(const struct lsmkv_session *session, struct lsmkv_slice key,
                                     struct lsmkv_slice value, struct lsmkv_error *err)
 {
-    uint64_t limit = session->store->options.transaction_size;
+    uint64_t limit = session->store->options->transaction_size;
     uint64_t more = (uint64_t)key.size + value.size;
 
     if (key.size > LSMKV_KEY_MAX)

@@ -73,7 +73,7 @@ static void show_counters(struct visit *visit, struct lsmkv_store *store)
 
 static void show_memtables(struct visit *visit, struct lsmkv_store *store, const struct super_version *super_version)
 {
-    const struct lsmkv_options *options = &store->options;
+    const struct lsmkv_options *options = store->options;
     uint64_t active = memtable_bytes(super_version->active);
     uint64_t immutable = 0;
 
@@ -148,13 +148,13 @@ static void show_log(struct visit *visit, struct lsmkv_store *store)
 
 static void show_health(struct visit *visit, struct lsmkv_store *store, const struct super_version *super_version)
 {
-    struct pressure pressure = pressure_of(&store->options, super_version);
+    struct pressure pressure = pressure_of(store->options, super_version);
     struct lsmkv_error failure = LSMKV_ERROR_INIT;
     uint64_t failures = 0;
 
     (void)scheduler_failure(store->scheduler, &failures, &failure);
     show(visit, "cache_bytes", table_cache_bytes(store->cache));
-    show(visit, "cache_size", store->options.cache_size);
+    show(visit, "cache_size", store->options->cache_size);
     show(visit, "pressure_permille", (uint64_t)(pressure.value * 1000));
     show(visit, "compacting", scheduler_compacting(store->scheduler));
     show(visit, "background_failures", failures);
@@ -198,9 +198,9 @@ void lsmkv_level_stats(struct lsmkv_store *store, struct lsmkv_level_stats level
             levels[level].entries += table_info(in->tables[i])->entries;
             levels[level].tombstones += table_info(in->tables[i])->tombstones;
         }
-        levels[level].table_limit = level == 0 ? store->options.l0_tables : 0;
-        levels[level].byte_limit = level == 0 ? 0 : level_byte_limit(&store->options, level);
-        levels[level].score = level_score(&store->options, super_version->version, level);
+        levels[level].table_limit = level == 0 ? store->options->l0_tables : 0;
+        levels[level].byte_limit = level == 0 ? 0 : level_byte_limit(store->options, level);
+        levels[level].score = level_score(store->options, super_version->version, level);
     }
     super_version_unref(super_version);
 }

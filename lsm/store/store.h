@@ -10,6 +10,7 @@
 #include "store/dropped.h"
 #include "store/group_sync.h"
 #include "store/log.h"
+#include "store/settings.h"
 #include "store/prepared.h"
 #include "store/turn.h"
 #include "store/validate.h"
@@ -24,7 +25,6 @@ struct lsmkv_store {
     char *dir;
     char *label; /* what lsmkv_store_dir() says */
     uint8_t id[LSMKV_STORE_ID_SIZE];
-    struct lsmkv_options options;
     uint64_t process; /* process_generation() at open: differs in a child after fork */
     struct os_lock *lock;
     bool resumed; /* was closed cleanly and is unchanged since, unless something was appended or committed */
@@ -34,6 +34,9 @@ struct lsmkv_store {
     struct table_cache *cache;
     struct version_set *versions;
     struct background background;
+    /* In force. Replaced as a whole; the former ones stay until the store is closed, so a reader needs no lock. */
+    const struct lsmkv_options *_Atomic options;
+    struct settings settings;
     struct scheduler *scheduler;
     struct turn turn;
     struct log log;

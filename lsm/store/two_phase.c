@@ -90,7 +90,7 @@ static enum lsmkv_status prepare(struct lsmkv_session *session, const struct lsm
         prepared_free(prepared);
         return status;
     }
-    if (store->options.sync != LSMKV_SYNC_OFF)
+    if (store->options->sync != LSMKV_SYNC_OFF)
         status = group_sync_wait(store, end, err);
     if (status) {
         prepared_remove(store, prepared); /* the log has failed: recovery decides */
@@ -153,7 +153,7 @@ static enum lsmkv_status finish_abort(struct lsmkv_store *store, struct prepared
                                       struct lsmkv_error *err)
 {
     prepared_free(prepared);
-    return store->options.sync == LSMKV_SYNC_OFF ? LSMKV_OK : group_sync_wait(store, end, err);
+    return store->options->sync == LSMKV_SYNC_OFF ? LSMKV_OK : group_sync_wait(store, end, err);
 }
 
 static enum lsmkv_status commit_own(struct lsmkv_session *session, struct lsmkv_error *err)
@@ -167,7 +167,7 @@ static enum lsmkv_status commit_own(struct lsmkv_session *session, struct lsmkv_
     status = append_decision(store, prepared, true, &end, err);
     session_give_turn(session);
     if (!status)
-        return finish_outcome(store, prepared, store->options.sync == LSMKV_SYNC_FULL && !prepared->certain, end, err);
+        return finish_outcome(store, prepared, store->options->sync == LSMKV_SYNC_FULL && !prepared->certain, end, err);
     prepared_orphan(store, prepared);
     return status;
 }

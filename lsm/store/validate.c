@@ -94,7 +94,7 @@ static enum lsmkv_status next_memtable(struct lsmkv_session *session, struct wal
         return lsmkv_fail(err, LSMKV_BUSY_SNAPSHOT,
                           "more was written since this transaction began than history_size (%llu bytes) remembers; "
                           "repeat the transaction",
-                          (unsigned long long)session->store->options.history_size);
+                          (unsigned long long)session->store->options->history_size);
     if (!next)
         return LSMKV_OK;
     memtable_walk_start(&walk->at, next);
@@ -170,7 +170,7 @@ enum lsmkv_status lsmkv_session_validate(struct lsmkv_session *session, struct l
 
 uint64_t store_wait_ms(const struct lsmkv_store *store, int64_t wait_ms)
 {
-    return wait_ms < 0 ? store->options.wait_ms : (uint64_t)wait_ms;
+    return wait_ms < 0 ? store->options->wait_ms : (uint64_t)wait_ms;
 }
 
 static enum lsmkv_status take_turn(struct lsmkv_session *session, int64_t wait_ms, struct lsmkv_error *err)

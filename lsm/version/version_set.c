@@ -100,6 +100,11 @@ enum lsmkv_status version_set_new(struct version_set **set, struct os_fs *fs, co
     return LSMKV_OK;
 }
 
+void version_set_history_limit(struct version_set *set, uint64_t bytes)
+{
+    history_set_limit(&set->history, bytes);
+}
+
 void version_set_free(struct version_set *set)
 {
     struct obsolete *ready;

@@ -67,6 +67,9 @@ void version_set_keep_segment(struct version_set *set, uint64_t segment);
 LSMKV_MUST_CHECK enum lsmkv_status version_set_commit_clean(struct version_set *set, uint64_t segment, uint64_t length,
                                                             struct lsmkv_error *err);
 
+/* How much of the past may be kept for validation: the option history_size. */
+void version_set_history_limit(struct version_set *set, uint64_t bytes);
+
 /* Commits other options. */
 LSMKV_MUST_CHECK enum lsmkv_status
 version_set_commit_options(struct version_set *set, const struct lsmkv_options *options, struct lsmkv_error *err);
