@@ -14,6 +14,7 @@
 #include "ext/hub.h"
 #include "ext/path.h"
 #include "ext/schema_parse.h"
+#include "ext/settle.h"
 #include "ext/sql_table.h"
 #include "ext/writer.h"
 
@@ -145,6 +146,8 @@ static int find_store(struct creation *creation)
         rc = remember_dir(creation);
     if (!rc)
         rc = creation->path ? open_store(creation) : open_private_store(creation);
+    if (!rc)
+        settle(table->session);
     if (!rc)
         memcpy(table->shadow.store_id, lsmkv_store_id(session_store(table->session)), LSMKV_STORE_ID_SIZE);
     return rc;

@@ -14,18 +14,34 @@
 
 static const uint8_t no_coordinator[LSMKV_COORDINATOR_SIZE];
 
-void marker_place(sqlite3 *db, const char *schema, uint8_t place[MARKER_PLACE_SIZE])
+/* ---- Which file ---- */
+
+#define PLACE_SIZE 8 /* bytes, the last ones of a coordinator id */
+
+/* False where there is no file. */
+static bool place_of(const char *path, uint8_t place[PLACE_SIZE])
 {
-    const char *path = sqlite_schema_file(db, schema);
     struct stat file;
-    uint64_t hash = 0;
+    uint64_t inode;
 
-    if (path && stat(path, &file) == 0) {
-        uint64_t inode = file.st_ino;
+    if (stat(path, &file) != 0)
+        return false;
+    inode = file.st_ino;
+    bytes_put_le(place, bytes_hash(bytes_hash_text(BYTES_HASH_START, path), &inode, sizeof(inode)), PLACE_SIZE);
+    return true;
+}
 
-        hash = bytes_hash(bytes_hash_text(BYTES_HASH_START, path), &inode, sizeof(inode));
-    }
-    bytes_put_le(place, hash, MARKER_PLACE_SIZE);
+static void make_coordinator(uint8_t coordinator[LSMKV_COORDINATOR_SIZE], const char *path)
+{
+    sqlite3_randomness(LSMKV_COORDINATOR_SIZE, coordinator);
+    (void)place_of(path, coordinator + LSMKV_COORDINATOR_SIZE - PLACE_SIZE); /* without a file it is random there too */
+}
+
+bool marker_was_made_for(const uint8_t coordinator[LSMKV_COORDINATOR_SIZE], const char *path)
+{
+    uint8_t place[PLACE_SIZE];
+
+    return place_of(path, place) && memcmp(coordinator + LSMKV_COORDINATOR_SIZE - PLACE_SIZE, place, PLACE_SIZE) == 0;
 }
 
 /* ---- The blob ---- */
@@ -52,12 +68,7 @@ static void put_slot(struct lsmkv_buf *blob, int index, const struct marker_slot
     memcpy(slot_at(blob, index) + sizeof(slot->transaction), slot->store, sizeof(slot->store));
 }
 
-bool marker_is_of(const struct lsmkv_buf *blob, const uint8_t coordinator[LSMKV_COORDINATOR_SIZE])
-{
-    return blob->size >= LSMKV_COORDINATOR_SIZE && memcmp(blob->data, coordinator, LSMKV_COORDINATOR_SIZE) == 0;
-}
-
-bool marker_holds(const struct lsmkv_buf *blob, const struct marker_slot *wanted)
+static bool holds(const struct lsmkv_buf *blob, const struct marker_slot *wanted)
 {
     struct marker_slot slot;
     int i;
@@ -68,6 +79,11 @@ bool marker_holds(const struct lsmkv_buf *blob, const struct marker_slot *wanted
             return true;
     }
     return false;
+}
+
+static bool is_of(const struct lsmkv_buf *blob, const uint8_t coordinator[LSMKV_COORDINATOR_SIZE])
+{
+    return blob->size >= LSMKV_COORDINATOR_SIZE && memcmp(blob->data, coordinator, LSMKV_COORDINATOR_SIZE) == 0;
 }
 
 /* A free slot; the blob grows where there is none. -1 on failure. */
@@ -103,7 +119,7 @@ static int put_marks(struct lsmkv_buf *blob, const struct marker_slot *slots, in
     int i, at;
 
     for (i = 0; i < count; i++) {
-        if (marker_holds(blob, &slots[i]))
+        if (holds(blob, &slots[i]))
             continue;
         at = free_slot(blob);
         if (at < 0)
@@ -111,14 +127,6 @@ static int put_marks(struct lsmkv_buf *blob, const struct marker_slot *slots, in
         put_slot(blob, at, &slots[i]);
     }
     return SQLITE_OK;
-}
-
-static void make_coordinator(sqlite3 *db, const char *schema, uint8_t *coordinator)
-{
-    const int random = LSMKV_COORDINATOR_SIZE - MARKER_PLACE_SIZE;
-
-    sqlite3_randomness(random, coordinator);
-    marker_place(db, schema, coordinator + random);
 }
 
 /* ---- The table ---- */
@@ -130,8 +138,9 @@ static int fail(sqlite3 *db, const char *schema, int rc, char **message)
 
 static int make_table(sqlite3 *db, const char *schema)
 {
-    char *sql = sqlite3_mprintf("CREATE TABLE IF NOT EXISTS \"%w\"." TABLE " AS SELECT zeroblob(%d) AS v", schema,
-                                LSMKV_COORDINATOR_SIZE + SLOTS_FIRST * SLOT_SIZE);
+    char *sql =
+        sqlite3_mprintf("CREATE TABLE IF NOT EXISTS \"%w\"." TABLE " AS SELECT zeroblob(%d) AS v, %Q AS file", schema,
+                        LSMKV_COORDINATOR_SIZE + SLOTS_FIRST * SLOT_SIZE, sqlite_schema_file(db, schema));
     int rc = sql ? sqlite3_exec(db, sql, NULL, NULL, NULL) : SQLITE_NOMEM;
 
     sqlite3_free(sql);
@@ -190,11 +199,6 @@ static int replace_blob(sqlite3 *db, const char *schema, const struct lsmkv_buf 
     return rc;
 }
 
-static bool bears_id(const struct lsmkv_buf *blob)
-{
-    return !marker_is_of(blob, no_coordinator);
-}
-
 int marker_write(sqlite3 *db, const char *schema, const struct marker_slot *slots, int count,
                  bool (*decided)(void *context, const struct marker_slot *slot), void *context,
                  uint8_t coordinator[LSMKV_COORDINATOR_SIZE], char **message)
@@ -212,8 +216,8 @@ int marker_write(sqlite3 *db, const char *schema, const struct marker_slot *slot
     }
     if (!rc && bytes_append(&blob, old.data, old.size))
         rc = SQLITE_NOMEM;
-    if (!rc && !bears_id(&blob))
-        make_coordinator(db, schema, blob.data);
+    if (!rc && is_of(&blob, no_coordinator))
+        make_coordinator(blob.data, sqlite_schema_file(db, schema));
     if (!rc) {
         free_decided(&blob, decided, context);
         rc = put_marks(&blob, slots, count);
@@ -256,43 +260,64 @@ static int first_row(sqlite3 *db, char *sql, sqlite3_stmt **statement)
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int count_rows(sqlite3 *db, char *sql, int *count)
+static int has_table(sqlite3 *db, const char *schema, bool *has)
 {
     sqlite3_stmt *statement = NULL;
+    char *sql = sqlite3_mprintf(
+        "SELECT 1 FROM \"%w\".sqlite_master WHERE type = 'table' AND name = '" TABLE "' COLLATE NOCASE", schema);
     int rc = first_row(db, sql, &statement);
 
-    *count = statement ? sqlite3_column_int(statement, 0) : 0;
+    *has = statement != NULL;
     sqlite3_finalize(statement);
     return rc;
 }
 
-static int has_table(sqlite3 *db, const char *schema, int *has)
+static int take_row(struct marker *marker, sqlite3_stmt *statement)
 {
-    return count_rows(
-        db,
-        sqlite3_mprintf("SELECT count(*) FROM \"%w\".sqlite_master WHERE type = 'table' AND name = '" TABLE "'",
-                        schema),
-        has);
+    const char *file = (const char *)sqlite3_column_text(statement, 1);
+
+    if (bytes_append(&marker->blob, sqlite3_column_blob(statement, 0), (size_t)sqlite3_column_bytes(statement, 0)))
+        return SQLITE_NOMEM;
+    marker->file = sqlite3_mprintf("%s", file ? file : "");
+    return marker->file ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-static int read_row(sqlite3 *db, const char *schema, struct lsmkv_buf *blob)
+static int read_row(sqlite3 *db, const char *schema, struct marker *marker)
 {
     sqlite3_stmt *statement = NULL;
-    int rc = first_row(db, sqlite3_mprintf("SELECT v FROM \"%w\"." TABLE " WHERE rowid = %d", schema, ROW), &statement);
+    char *sql = sqlite3_mprintf("SELECT v, file FROM \"%w\"." TABLE " WHERE rowid = %d", schema, ROW);
+    int rc = first_row(db, sql, &statement);
 
-    if (statement && bytes_append(blob, sqlite3_column_blob(statement, 0), (size_t)sqlite3_column_bytes(statement, 0)))
-        rc = SQLITE_NOMEM;
+    if (statement)
+        rc = take_row(marker, statement);
     sqlite3_finalize(statement);
     return rc;
 }
 
 /* By statements: unlike incremental I/O they notice that the schema has changed since the connection read it. */
-int marker_read(sqlite3 *db, const char *schema, struct lsmkv_buf *blob, char **message)
+int marker_read(sqlite3 *db, const char *schema, struct marker *marker, char **message)
 {
-    int has = 0;
+    bool has = false;
     int rc = has_table(db, schema, &has);
 
     if (!rc && has)
-        rc = read_row(db, schema, blob);
+        rc = read_row(db, schema, marker);
     return rc ? fail(db, schema, rc, message) : SQLITE_OK;
+}
+
+void marker_release(struct marker *marker)
+{
+    lsmkv_buf_release(&marker->blob);
+    sqlite3_free(marker->file);
+    marker->file = NULL;
+}
+
+bool marker_is_of(const struct marker *marker, const uint8_t coordinator[LSMKV_COORDINATOR_SIZE])
+{
+    return is_of(&marker->blob, coordinator);
+}
+
+bool marker_holds(const struct marker *marker, const struct marker_slot *slot)
+{
+    return holds(&marker->blob, slot);
 }

@@ -145,14 +145,24 @@ void sqlite_memory_learn(struct sqlite_memory *memory, sqlite3 *db, const char *
         header->seen = read_header(db, schema);
 }
 
-static bool header_changed(struct sqlite_memory *memory, sqlite3 *db, const char *schema)
+void sqlite_memory_note(struct sqlite_memory *memory, sqlite3 *db, const char *schema)
+{
+    struct sqlite_header *header = header_of(memory, db, schema);
+
+    if (header)
+        header->pending = read_header(db, schema);
+}
+
+/* The only statement of a transaction does not change page 1 alone; but what it leaves there is worth knowing. */
+static bool header_changed(struct sqlite_memory *memory, sqlite3 *db, const char *schema, bool is_explicit)
 {
     struct sqlite_header *header = header_of(memory, db, schema);
 
     if (!header)
-        return true;
-    header->pending = read_header(db, schema);
-    return !header->pending || header->pending != header->seen;
+        return is_explicit;
+    if (is_explicit || !header->seen)
+        header->pending = read_header(db, schema);
+    return is_explicit && (!header->pending || header->pending != header->seen);
 }
 
 static int count_spills(sqlite3 *db)
@@ -218,7 +228,7 @@ struct sqlite_state sqlite_state_now(sqlite3 *db, struct sqlite_memory *memory, 
         journal = journal_of(db, schema);
         if (journal == JOURNAL_WAL) {
             wal = true;
-            state.dirty = (is_explicit && header_changed(memory, db, schema)) || state.dirty;
+            state.dirty = header_changed(memory, db, schema, is_explicit) || state.dirty;
         } else if (journal == JOURNAL_ROLLBACK) {
             state.unrefusable = false;
             state.dirty = state.dirty || rollback_is_dirty(db, schema);

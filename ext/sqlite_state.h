@@ -7,7 +7,8 @@
  * A rollback journal tells exactly: it is opened before the first page is changed. In WAL mode three signs together do:
  *   1. sqlite3_db_cacheflush() writes changed pages into the WAL, which COMMIT would do anyway, and they are counted.
  *   2. The count also shows pages that went to the file before, for lack of memory. So it is compared with the count at
- *      the end of the transaction before, not with that of a moment within this one.
+ *      the end of the transaction before, not with that of a moment within this one. (Pages of temp count too; that only
+ *      costs a mark.)
  *   3. Page 1 is never flushed before COMMIT. What can change it alone are the numbers in its header and the schema, in an
  *      explicit transaction; so three numbers are remembered from when nothing was being written.
  * What cannot be told counts as dirty.
@@ -38,6 +39,9 @@ void sqlite_memory_release(struct sqlite_memory *memory);
 
 /* Remembers page 1 of a database if that costs nothing: it is being read, but not written, or no transaction is open. */
 void sqlite_memory_learn(struct sqlite_memory *memory, sqlite3 *db, const char *schema);
+
+/* The same for when the transaction in hand has committed, which is about to. */
+void sqlite_memory_note(struct sqlite_memory *memory, sqlite3 *db, const char *schema);
 
 /* The transaction has ended. */
 void sqlite_memory_end(struct sqlite_memory *memory, sqlite3 *db, bool committed);

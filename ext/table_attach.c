@@ -9,6 +9,7 @@
 #include "ext/catalog.h"
 #include "ext/error.h"
 #include "ext/path.h"
+#include "ext/settle.h"
 #include "ext/sql_table.h"
 
 /* The store as the shadow table remembers it. */
@@ -93,6 +94,8 @@ int sql_table_attach(struct sql_table *table)
         return SQLITE_CORRUPT_VTAB;
     }
     rc = open_store(table, &why);
+    if (!rc)
+        settle(table->session);
     if (!rc)
         rc = find_place(table, &why);
     if (rc) {

@@ -67,16 +67,19 @@ struct scope {
     int written;  /* stores with writes */
     int durable;  /* of these, the ones that a marker can be needed for */
     bool careful; /* one of these never takes a final frame */
+    bool read;    /* there are others that hold a snapshot */
 };
 
 static struct scope scope_of(const struct connection *connection)
 {
     const struct session *session;
-    struct scope scope = {0, 0, false};
+    struct scope scope = {0, 0, false, false};
 
     for (session = connection->sessions; session; session = session->next) {
-        if (!has_writes(session))
+        if (!has_writes(session)) {
+            scope.read = scope.read || lsmkv_session_state(session->engine) != LSMKV_SESSION_IDLE;
             continue;
+        }
         scope.written++;
         scope.durable += outlives_crash(session);
         scope.careful = scope.careful || atomic_of(session) == LSMKV_ATOMIC_ALWAYS;
@@ -149,7 +152,7 @@ static bool is_decided(void *context, const struct marker_slot *slot)
 
     for (session = connection->sessions; session; session = session->next) {
         if (memcmp(lsmkv_store_id(session_store(session)), slot->store, sizeof(slot->store)) == 0)
-            return true; /* opening a store settles what it finds prepared */
+            return lsmkv_transaction_decided(session_store(session), slot->transaction);
     }
     return false;
 }
@@ -205,6 +208,8 @@ static int mark(struct connection *connection, int count, char **message)
                       connection->coordinator, message);
     memory_free(slots);
     connection->marked = rc == SQLITE_OK;
+    if (!rc && sqlite_schema_is_wal(connection->db, connection->marker_schema))
+        sqlite_memory_note(&connection->sqlite, connection->db, connection->marker_schema);
     return rc;
 }
 
@@ -269,9 +274,11 @@ static int sync_session(struct session *session, bool final, bool marked, char *
     bool wanted = marked && outlives_crash(session);
     int rc = SQLITE_OK;
 
-    if (!has_writes(session) || (session_is_prepared(session) && (session->marked_as != 0) == wanted))
-        return SQLITE_OK; /* prepared, and unchanged since */
-    rc = withdraw(session, message);
+    if (!has_writes(session))
+        return SQLITE_OK;
+    /* What is prepared already is so once more: the engine does nothing if nothing was written or read since. */
+    if ((session->marked_as != 0) != wanted)
+        rc = withdraw(session, message);
     if (rc)
         return rc;
     return final ? commit_final(session, message) : prepare(session, wanted, message);
@@ -307,16 +314,35 @@ static int sync_all(struct connection *connection, bool final, bool marked, char
     return rc;
 }
 
+/* What was read in stores that nothing was written to must still be so when the rest is committed. */
+static int validate_reads(const struct connection *connection, char **message)
+{
+    struct lsmkv_error err = {LSMKV_OK, ""};
+    const struct session *session;
+    enum lsmkv_status status = LSMKV_OK;
+
+    for (session = connection->sessions; session && !status; session = session->next) {
+        if (lsmkv_session_state(session->engine) != LSMKV_SESSION_IDLE && !has_writes(session))
+            status = lsmkv_session_validate(session->engine, &err);
+    }
+    return error_from(message, status, &err);
+}
+
 int transaction_sync(struct connection *connection, char **message)
 {
     struct scope scope = scope_of(connection);
     struct sqlite_state state;
     bool marked, final;
-    int rc = SQLITE_OK;
+    int rc;
 
-    if (!scope.written)
+    if (!scope.written && !scope.read)
         return SQLITE_OK;
     state = sqlite_state_now(connection->db, &connection->sqlite, connection->is_explicit);
+    if (!scope.written && !state.dirty)
+        return SQLITE_OK;
+    rc = validate_reads(connection, message);
+    if (rc || !scope.written)
+        return rc;
     marked = scope.durable > 1 || (scope.durable && state.dirty);
     final = scope.written == 1 && !scope.careful && !state.dirty && state.unrefusable;
     if (marked)

@@ -374,6 +374,28 @@ LSMKV_MUST_CHECK enum lsmkv_status lsmkv_catalog_set_owner(struct lsmkv_session 
 
 /* ---- Transactions in doubt: prepared before a crash, and nobody has said their outcome ---- */
 
+enum lsmkv_transaction_state {
+    LSMKV_TRANSACTION_READING,
+    LSMKV_TRANSACTION_WRITING,
+    LSMKV_TRANSACTION_PREPARED,
+    LSMKV_TRANSACTION_IN_DOUBT, /* prepared before a crash; nobody has said its outcome */
+};
+
+struct lsmkv_transaction_info {
+    enum lsmkv_transaction_state state;
+    uint64_t transaction;       /* its name; 0 unless PREPARED or IN_DOUBT */
+    const uint8_t *coordinator; /* LSMKV_COORDINATOR_SIZE bytes; NULL unless PREPARED or IN_DOUBT; borrowed */
+    bool exclusive;             /* holds the turn */
+    uint64_t age_ms;            /* since it began; 0 when IN_DOUBT */
+    uint64_t snapshot;          /* sequence it reads at */
+    uint64_t writes;            /* keys buffered or prepared */
+    uint64_t bytes;             /* memory of writes and read set */
+    uint64_t pinned_bytes;      /* of memtables and SSTables that only it and its like keep */
+};
+/* Visits transactions in doubt; stops when `visit` returns false. It may not call the store. */
+void lsmkv_transactions_each(struct lsmkv_store *store,
+                             bool (*visit)(void *context, const struct lsmkv_transaction_info *info), void *context);
+
 /*
  * Decides a transaction in doubt, durably. INVALID if there is none of that name; after FULL and NOMEM it is in doubt still.
  */
