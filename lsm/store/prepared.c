@@ -299,7 +299,7 @@ bool lsmkv_transaction_decided(struct lsmkv_store *store, uint64_t transaction)
     prune(&store->prepared, durable);
     decided = find(&store->prepared, transaction) == NULL;
     /* With sync = off nothing is promised for a power cut, and any other crash leaves what was written. */
-    for (at = store->options.sync == LSMKV_SYNC_OFF ? NULL : store->prepared.decided; decided && at; at = at->next)
+    for (at = store->options->sync == LSMKV_SYNC_OFF ? NULL : store->prepared.decided; decided && at; at = at->next)
         decided = at->transaction != transaction;
     mutex_unlock(&store->prepared.lock);
     return decided;
