@@ -297,6 +297,14 @@ LSMKV_MUST_CHECK enum lsmkv_status lsmkv_get(struct lsmkv_session *session, stru
                                              struct lsmkv_buf *value, bool *found, struct lsmkv_error *err);
 
 /*
+ * The largest key in [lower, upper) of the applied state and of the session's own writes; no read of the transaction, so
+ * never a conflict. `key` is emptied and filled.
+ */
+LSMKV_MUST_CHECK enum lsmkv_status lsmkv_last_key(struct lsmkv_session *session, struct lsmkv_slice lower,
+                                                  struct lsmkv_slice upper, struct lsmkv_buf *key, bool *found,
+                                                  struct lsmkv_error *err);
+
+/*
  * A cursor sees the session's snapshot (or the newest visible state at its creation when IDLE) and the writes that the
  * session had buffered at its creation. It stays usable after commit and rollback of its session.
  * Bounds are copied: `lower` inclusive, `upper` exclusive; data == NULL means unbounded.

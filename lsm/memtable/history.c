@@ -97,7 +97,7 @@ static struct memtable *cut_oldest(struct history *history) LSM_REQUIRES(history
     return NULL;
 }
 
-static void keep_limit(struct history *history)
+void history_keep_limit(struct history *history)
 {
     struct memtable *released;
 
@@ -121,7 +121,6 @@ void history_flushed(struct memtable *memtable)
     link->flushed_bytes = memtable_bytes(memtable);
     link->history->kept_bytes += link->flushed_bytes;
     mutex_unlock(&link->history->lock);
-    keep_limit(link->history);
 }
 
 void history_set_limit(struct history *history, uint64_t limit_bytes)
@@ -129,7 +128,7 @@ void history_set_limit(struct history *history, uint64_t limit_bytes)
     mutex_lock(&history->lock);
     history->limit_bytes = limit_bytes;
     mutex_unlock(&history->lock);
-    keep_limit(history);
+    history_keep_limit(history);
 }
 
 uint64_t history_kept_bytes(struct history *history, struct memtable *from)

@@ -42,8 +42,10 @@ void history_set_limit(struct history *history, uint64_t limit_bytes);
 /* `memtable`, not yet shared, follows the newest one. */
 void history_append(struct history *history, struct memtable *memtable);
 
-/* The memtable has left the read set: from here on it counts. No lock of rank >= RANK_HISTORY is held. */
+/* The memtable has left the read set: from here on it counts. */
 void history_flushed(struct memtable *memtable);
+/* Cuts what is over the limit. */
+void history_keep_limit(struct history *history);
 
 /* The one that followed `memtable`, with a reference; NULL if there is none yet. False at a cut. */
 bool history_follow(struct memtable *memtable, struct memtable **follower);

@@ -249,11 +249,12 @@ enum lsmkv_status version_set_commit(struct version_set *set, const struct versi
     mutex_unlock(&set->manifest_lock);
     if (status)
         return status;
+    for (size_t i = 0; i < flushed_count; i++)
+        history_flushed(flushed[i]); /* change.base keeps them */
     change_release(set, &change);
     counter_add(set->counters, flushes, flushed_count);
     install_finish(&install);
-    for (size_t i = 0; i < flushed_count; i++)
-        history_flushed(flushed[i]);
+    history_keep_limit(&set->history); /* now that what nobody reads has gone */
     return LSMKV_OK;
 }
 

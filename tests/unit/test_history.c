@@ -126,8 +126,10 @@ static void limit_cuts_the_oldest_links_to_flushed_memtables(void **state)
             memtable = memtable_history(memtable)->follower;
         history_flushed(memtable);
     }
+    history_keep_limit(&chain.history);
     assert_int_equal(reach(chain.tables[0]), COUNT);
     history_flushed(chain.tables[3]); /* one too many: those between the first and the fourth go */
+    history_keep_limit(&chain.history);
     assert_int_equal(reach(chain.tables[0]), 0);
     assert_int_equal(reach(chain.tables[3]), COUNT - 3);
     assert_int_equal(history_kept_bytes(&chain.history, NULL), 2 * chain.bytes);
@@ -208,6 +210,7 @@ static void readers_walk_while_links_are_made_and_cut(void **state)
         pthread_mutex_unlock(&shared.mutex);
         history_flushed(former);
         memtable_unref(former);
+        history_keep_limit(&shared.history);
     }
     atomic_store(&shared.stop, true);
     for (unsigned i = 0; i < 3; i++)

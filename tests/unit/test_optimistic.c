@@ -498,6 +498,65 @@ static void without_memory_a_cursor_has_read_everything(void **state)
     tear_down(&f);
 }
 
+/* ---- The last key ---- */
+
+static void expect_last(struct fixture *f, const char *lower, const char *upper, const char *expected)
+{
+    struct lsmkv_buf key = LSMKV_BUF_INIT;
+    bool found = true;
+
+    assert_ok(lsmkv_last_key(f->session, lower ? text(lower) : unbounded, upper ? text(upper) : unbounded, &key, &found,
+                             &f->err),
+              &f->err);
+    assert_int_equal(found, expected != NULL);
+    if (expected)
+        assert_true(key.size == strlen(expected) && memcmp(key.data, expected, key.size) == 0);
+    lsmkv_buf_release(&key);
+}
+
+static void last_key_is_that_of_the_newest_state_and_own_writes(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f);
+    expect_last(&f, NULL, NULL, "h");
+    expect_last(&f, "a", "h", "f");
+    expect_last(&f, "g", "h", NULL);
+    expect_last(&f, "i", NULL, NULL);
+    expect_last(&f, NULL, "b", NULL);
+    begin(&f);
+    db_put(&f.db, "k", "new"); /* after the snapshot */
+    session_expect(f.session, "k", NULL);
+    expect_last(&f, "a", "z", "k");
+    db_delete(&f.db, "k");
+    db_delete(&f.db, "h");
+    expect_last(&f, "a", "z", "f");
+    put(&f, "g", "1");
+    expect_last(&f, "a", "z", "g");
+    assert_ok(lsmkv_delete(f.session, text("g"), &f.err), &f.err);
+    assert_ok(lsmkv_delete(f.session, text("f"), &f.err), &f.err);
+    expect_last(&f, "a", "z", "d");
+    db_flush(&f.db);
+    expect_last(&f, "a", "z", "d");
+    tear_down(&f);
+}
+
+static void last_key_is_no_read(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f);
+    begin(&f);
+    expect_last(&f, "a", "z", "h");
+    put(&f, "i", "1");
+    db_put(&f.db, "j", "1");
+    db_delete(&f.db, "h");
+    expect_commit(&f);
+    tear_down(&f);
+}
+
 /* ---- History ---- */
 
 static void changes_are_found_through_rotations_and_flushes(void **state)
@@ -592,6 +651,8 @@ int main(void)
         cmocka_unit_test(cursor_has_read_what_it_has_passed),
         cmocka_unit_test(cursor_of_a_former_transaction_adds_nothing_to_the_next),
         cmocka_unit_test(without_memory_a_cursor_has_read_everything),
+        cmocka_unit_test(last_key_is_that_of_the_newest_state_and_own_writes),
+        cmocka_unit_test(last_key_is_no_read),
         cmocka_unit_test(changes_are_found_through_rotations_and_flushes),
         cmocka_unit_test(history_goes_with_the_last_transaction_that_needs_it),
         cmocka_unit_test(transaction_whose_history_was_cut_conflicts),
