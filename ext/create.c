@@ -12,6 +12,7 @@
 #include "ext/catalog.h"
 #include "ext/error.h"
 #include "ext/hub.h"
+#include "ext/owner.h"
 #include "ext/path.h"
 #include "ext/schema_parse.h"
 #include "ext/settle.h"
@@ -329,6 +330,8 @@ static int create(struct creation *creation, int count, const char *const *texts
         rc = check_options(creation);
     if (!rc)
         rc = find_table(creation);
+    if (!rc)
+        rc = owner_create(table, creation->message);
     if (!rc)
         rc = shadow_create(connection->db, table->schema_name, table->name, &table->shadow, creation->message);
     if (!rc)

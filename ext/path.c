@@ -7,8 +7,7 @@
 
 #include "ext/error.h"
 
-/* The file of a database, or NULL where it has none (in memory, temporary, SQLite's "memdb"). */
-static const char *database_file(sqlite3 *db, const char *schema)
+const char *path_of_database(sqlite3 *db, const char *schema)
 {
     const char *file = sqlite3_db_filename(db, schema);
     sqlite3_vfs *vfs = NULL;
@@ -34,7 +33,7 @@ static int in_working_dir(const char *dir, char **path, char **message)
 
 int path_of_store(sqlite3 *db, const char *schema, const char *dir, char **path, char **message)
 {
-    const char *file = database_file(db, schema), *slash;
+    const char *file = path_of_database(db, schema), *slash;
 
     *path = NULL;
     if (!dir) {
@@ -45,7 +44,7 @@ int path_of_store(sqlite3 *db, const char *schema, const char *dir, char **path,
         *path = sqlite3_mprintf("%s", dir);
     } else {
         if (!file)
-            file = database_file(db, "main");
+            file = path_of_database(db, "main");
         slash = file ? strrchr(file, '/') : NULL;
         if (!slash)
             return in_working_dir(dir, path, message);

@@ -8,6 +8,9 @@
 
 #include "ext/sqlite.h"
 
+/* The file of a database, borrowed from SQLite; NULL where it has none (in memory, temporary, SQLite's "memdb"). */
+const char *path_of_database(sqlite3 *db, const char *schema);
+
 /*
  * The absolute path of the store for a table in `schema`: `dir` (a relative one counts from the folder of the database
  * file), or the database file's path with "-lsmkv" behind it when `dir` is NULL. *path is NULL, with SQLITE_OK, where

@@ -43,15 +43,18 @@ static int bind_all(sqlite3_stmt *statement, const struct shadow *shadow)
         rc = sqlite3_bind_blob(statement, 5, shadow->store_id, sizeof(shadow->store_id), SQLITE_STATIC);
     if (!rc)
         rc = sqlite3_bind_int64(statement, 6, shadow->table_id);
+    if (!rc && shadow->has_owner)
+        rc = sqlite3_bind_blob(statement, 7, shadow->owner, sizeof(shadow->owner), SQLITE_STATIC);
     return rc;
 }
 
 static int insert_all(sqlite3 *db, const char *schema, const char *name, const struct shadow *shadow, char **message)
 {
     sqlite3_stmt *statement = NULL;
-    char *sql = sqlite3_mprintf("INSERT INTO \"%w\".\"%w_" SHADOW_SUFFIX "\"(k, v) VALUES('format', ?1), "
-                                "('columns', ?2), ('dir', ?3), ('memory', ?4), ('store', ?5), ('table', ?6)",
-                                schema, name);
+    char *sql =
+        sqlite3_mprintf("INSERT INTO \"%w\".\"%w_" SHADOW_SUFFIX "\"(k, v) VALUES('format', ?1), "
+                        "('columns', ?2), ('dir', ?3), ('memory', ?4), ('store', ?5), ('table', ?6), ('owner', ?7)",
+                        schema, name);
     int rc;
 
     if (!sql)
@@ -107,13 +110,23 @@ static int take_text(char **text, sqlite3_stmt *statement)
     return *text ? SQLITE_OK : SQLITE_NOMEM;
 }
 
+/* False if the value is no blob of 16 bytes. */
+static bool take_id(uint8_t id[LSMKV_STORE_ID_SIZE], sqlite3_stmt *statement)
+{
+    const void *blob = sqlite3_column_blob(statement, 1);
+
+    if (!blob || sqlite3_column_bytes(statement, 1) != LSMKV_STORE_ID_SIZE)
+        return false;
+    memcpy(id, blob, LSMKV_STORE_ID_SIZE);
+    return true;
+}
+
 /* What has been read, as bits. */
 enum { READ_FORMAT = 1, READ_COLUMNS = 2, READ_STORE = 4, READ_TABLE = 8, READ_ALL = 15 };
 
 static int take_row(struct shadow *shadow, sqlite3_stmt *statement, int *read)
 {
     const char *name = (const char *)sqlite3_column_text(statement, 0);
-    const void *blob;
 
     if (!name)
         return SQLITE_OK;
@@ -128,11 +141,9 @@ static int take_row(struct shadow *shadow, sqlite3_stmt *statement, int *read)
     } else if (strcmp(name, "memory") == 0) {
         shadow->in_memory = sqlite3_column_int(statement, 1) != 0;
     } else if (strcmp(name, "store") == 0) {
-        blob = sqlite3_column_blob(statement, 1);
-        if (blob && sqlite3_column_bytes(statement, 1) == LSMKV_STORE_ID_SIZE) {
-            memcpy(shadow->store_id, blob, LSMKV_STORE_ID_SIZE);
-            *read |= READ_STORE;
-        }
+        *read |= take_id(shadow->store_id, statement) ? READ_STORE : 0;
+    } else if (strcmp(name, "owner") == 0) {
+        shadow->has_owner = take_id(shadow->owner, statement);
     } else if (strcmp(name, "table") == 0) {
         sqlite3_int64 id = sqlite3_column_int64(statement, 1);
 

@@ -8,6 +8,7 @@
  *   'memory'   1 if the store is the connection's private one in memory, else 0
  *   'store'    the id of the store, a blob of 16 bytes
  *   'table'    the id of the table in the store
+ *   'owner'    a blob of 16 bytes, see owner.h; NULL or absent: there is none
  *
  * It lies in the same schema as the table and goes through the same SQLite transaction.
  */
@@ -26,6 +27,8 @@ struct shadow {
     bool in_memory;
     uint8_t store_id[LSMKV_STORE_ID_SIZE];
     uint32_t table_id;
+    bool has_owner;
+    uint8_t owner[LSMKV_COORDINATOR_SIZE];
 };
 
 void shadow_release(struct shadow *shadow); /* a zeroed one is fine */

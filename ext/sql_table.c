@@ -5,6 +5,7 @@
 #include "ext/bytes.h"
 #include "ext/error.h"
 #include "ext/memory.h"
+#include "ext/owner.h"
 #include "ext/schema_parse.h"
 #include "ext/transaction.h"
 #include "ext/writer.h"
@@ -165,6 +166,8 @@ static int table_begin(sqlite3_vtab *vtab)
         rc = session_write(table->session, &vtab->zErrMsg);
     if (!rc)
         rc = sql_table_check_alive(table);
+    if (!rc)
+        rc = owner_renew(table, &vtab->zErrMsg);
     if (!rc)
         transaction_join(table->connection, vtab);
     else if (!table->connection->leader)

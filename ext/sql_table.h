@@ -25,6 +25,7 @@ struct sql_table {
     struct row_layout layout; /* of its rows */
     struct shadow shadow;
     bool unordered;          /* SQLite compares keys in another order than theirs: only = can use them */
+    bool owner_moved;        /* the catalog is to be told at the next write: see owner.h */
     char *broken;            /* why the shadow table cannot be used; NULL: it can */
     char *store_name;        /* of the table in the store; known once attached */
     struct session *session; /* NULL until attached */

@@ -8,6 +8,7 @@
 
 #include "ext/catalog.h"
 #include "ext/error.h"
+#include "ext/owner.h"
 #include "ext/path.h"
 #include "ext/settle.h"
 #include "ext/sql_table.h"
@@ -38,7 +39,7 @@ static int open_store(struct sql_table *table, char **message)
     return rc;
 }
 
-/* Says which table it is about, and what helps where the store is not the one that belongs here. */
+/* Says which table it is about. */
 static int explain(struct sql_table *table, int rc, const char *why)
 {
     const char *prefix = "lsmkv: ";
@@ -47,11 +48,23 @@ static int explain(struct sql_table *table, int rc, const char *why)
         return rc;
     if (strncmp(why, prefix, strlen(prefix)) == 0)
         why += strlen(prefix);
-    if (rc != SQLITE_CANTOPEN)
-        return error_set(&table->base.zErrMsg, rc, "table %s: %s", table->name, why);
-    return error_set(&table->base.zErrMsg, rc,
-                     "table %s: %s; put the store that belongs to this database back in its place, or DROP TABLE %s",
-                     table->name, why, table->name);
+    return error_set(&table->base.zErrMsg, rc, "table %s: %s", table->name, why);
+}
+
+/* And what helps where the store is not the one that belongs here. */
+static int explain_store(struct sql_table *table, int rc, const char *why)
+{
+    char *hint;
+
+    if (rc != SQLITE_CANTOPEN || !why)
+        return explain(table, rc, why);
+    hint = sqlite3_mprintf("%s; put the store that belongs to this database back in its place, or DROP TABLE %s", why,
+                           table->name);
+    if (!hint)
+        return SQLITE_NOMEM;
+    rc = explain(table, rc, hint);
+    sqlite3_free(hint);
+    return rc;
 }
 
 /* One keyspace for the rows, one for each index: anything else is not what CREATE wrote. */
@@ -84,6 +97,7 @@ static int find_place(struct sql_table *table, char **message)
 int sql_table_attach(struct sql_table *table)
 {
     char *why = NULL;
+    bool is_copy = false;
     int rc;
 
     if (table->session)
@@ -94,13 +108,17 @@ int sql_table_attach(struct sql_table *table)
         return SQLITE_CORRUPT_VTAB;
     }
     rc = open_store(table, &why);
+    if (!rc) {
+        rc = owner_check(table, &why);
+        is_copy = rc == SQLITE_CANTOPEN;
+    }
     if (!rc)
         settle(table->session);
     if (!rc)
         rc = find_place(table, &why);
     if (rc) {
         table->session = NULL;
-        rc = explain(table, rc, why);
+        rc = is_copy ? explain(table, rc, why) : explain_store(table, rc, why);
     }
     sqlite3_free(why);
     return rc;
@@ -131,7 +149,7 @@ int sql_table_check_alive(struct sql_table *table)
     if (!rc && !found) {
         rc = find_place(table, &why); /* it may have another name now */
         if (rc)
-            rc = explain(table, rc, why);
+            rc = explain_store(table, rc, why);
         sqlite3_free(why);
     }
     if (rc)

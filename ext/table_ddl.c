@@ -8,6 +8,7 @@
 
 #include "ext/error.h"
 #include "ext/hub.h"
+#include "ext/owner.h"
 #include "ext/sql_table.h"
 
 /* Attaches for a change of the catalog; *usable is false where the store is not there or not right any more. */
@@ -39,7 +40,8 @@ static int drop_from_store(struct sql_table *table)
         return SQLITE_OK; /* not in the catalog, or that cannot be told */
     if (rc || !usable)
         return rc;
-    return error_from(&table->base.zErrMsg, lsmkv_catalog_drop(table->session->engine, table->store_name, &err), &err);
+    rc = error_from(&table->base.zErrMsg, lsmkv_catalog_drop(table->session->engine, table->store_name, &err), &err);
+    return rc ? rc : owner_forget(table, &table->base.zErrMsg);
 }
 
 /* A TEMP table only looks into a store, which keeps the rows; but nobody else sees into a store in memory. */

@@ -377,6 +377,7 @@ uint64_t lsmkv_catalog_stamp(struct lsmkv_session *session);
 /* Owners: opaque values under ids of LSMKV_COORDINATOR_SIZE bytes, rows of the catalog like any other. */
 LSMKV_MUST_CHECK enum lsmkv_status lsmkv_catalog_owner(struct lsmkv_session *session, const uint8_t *id,
                                                        struct lsmkv_buf *value, bool *found, struct lsmkv_error *err);
+/* An empty value removes the owner. */
 LSMKV_MUST_CHECK enum lsmkv_status lsmkv_catalog_set_owner(struct lsmkv_session *session, const uint8_t *id,
                                                            struct lsmkv_slice value, struct lsmkv_error *err);
 

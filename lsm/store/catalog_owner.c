@@ -27,5 +27,9 @@ enum lsmkv_status lsmkv_catalog_set_owner(struct lsmkv_session *session, const u
     uint8_t key[CATALOG_PREFIX + LSMKV_COORDINATOR_SIZE];
     enum lsmkv_status status = catalog_check_writing(session, err);
 
-    return status ? status : lsmkv_put(session, owner_key(key, id), value, err);
+    if (status)
+        return status;
+    if (!value.size)
+        return lsmkv_delete(session, owner_key(key, id), err);
+    return lsmkv_put(session, owner_key(key, id), value, err);
 }

@@ -280,6 +280,11 @@ static void owners_are_rows_like_any_other(void **state)
     assert_memory_equal(value.data, "me", 2);
     assert_ok(lsmkv_catalog_owner(f.db.session, other, &value, &found, &f.err), &f.err);
     assert_false(found);
+    db_write(&f.db);
+    assert_ok(lsmkv_catalog_set_owner(f.db.session, id, text(""), &f.err), &f.err);
+    db_commit(&f.db);
+    assert_ok(lsmkv_catalog_owner(f.db.session, id, &value, &found, &f.err), &f.err);
+    assert_false(found);
     lsmkv_buf_release(&value);
     catalog_tear_down(&f);
 }
