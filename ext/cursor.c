@@ -1,28 +1,29 @@
 /*
- * cursor.c - reading: walks the ranges that a plan gave, forward or backward, and hands columns to SQLite.
+ * cursor.c - reading: carries out a plan and hands columns to SQLite.
  *
- * A range of one key is looked up directly; others get a cursor of the engine each. Rows are borrowed from the engine's
- * cursor, or lie in `value`, and are decoded column by column as SQLite asks. What the cursor sees stays as it was when
- * it came to a range, whatever is written, committed or rolled back meanwhile.
+ * Rows of an index are its entries: the row that one points to is looked up when a column is asked for that the entry
+ * does not hold. Columns are decoded one by one as SQLite asks.
  */
 #include "ext/bytes.h"
 #include "ext/error.h"
 #include "ext/memory.h"
-#include "ext/plan.h"
-#include "ext/ranges.h"
+#include "ext/scan.h"
 #include "ext/sql_table.h"
 
 struct sql_cursor {
     sqlite3_vtab_cursor base;
-    bool counted; /* the session counts it as a reader */
-    bool descending;
-    struct key_ranges ranges;
-    int range;                   /* the one at hand */
-    bool valid;                  /* on a row */
-    sqlite3_int64 rows_left;     /* of a LIMIT; -1: no limit */
-    struct lsmkv_cursor *engine; /* in a range of more than one key */
-    struct lsmkv_buf value;      /* of a key that was looked up */
-    struct row_reader row;
+    bool counted;            /* the session counts it as a reader */
+    const struct plan *plan; /* the present one */
+    uint32_t keyspace;       /* of the rows, when the cursor was placed: a truncation changes the table's */
+    struct scan scan;
+    sqlite3_int64 rows_left; /* of a LIMIT; -1: no limit */
+
+    struct row_reader row; /* on the row at hand, once it was read */
+    bool row_known;
+    struct row_reader entry;      /* on the entry at hand, in an index */
+    struct lsmkv_cursor *lookups; /* reads rows that entries point to */
+    struct lsmkv_buf row_key;     /* of the row that the entry points to */
+    bool row_key_known;
 };
 
 static struct sql_cursor *of(sqlite3_vtab_cursor *cursor)
@@ -33,6 +34,11 @@ static struct sql_cursor *of(sqlite3_vtab_cursor *cursor)
 static struct sql_table *table_of(const struct sql_cursor *cursor)
 {
     return (struct sql_table *)cursor->base.pVtab;
+}
+
+static bool in_index(const struct sql_cursor *cursor)
+{
+    return cursor->plan->path != PLAN_PRIMARY;
 }
 
 static int fail(const struct sql_cursor *cursor, enum lsmkv_status status, const struct lsmkv_error *err)
@@ -65,111 +71,40 @@ int sql_cursor_close(sqlite3_vtab_cursor *base)
 {
     struct sql_cursor *cursor = of(base);
 
-    lsmkv_cursor_close(cursor->engine);
+    scan_release(&cursor->scan);
+    lsmkv_cursor_close(cursor->lookups);
     if (cursor->counted)
         session_end_read(table_of(cursor)->session);
-    ranges_release(&cursor->ranges);
     row_reader_release(&cursor->row);
-    lsmkv_buf_release(&cursor->value);
+    row_reader_release(&cursor->entry);
+    lsmkv_buf_release(&cursor->row_key);
     memory_free(cursor);
     return SQLITE_OK;
 }
 
 /* ---- Moving ---- */
 
-static int set_row(struct sql_cursor *cursor, struct lsmkv_slice key, struct lsmkv_slice value)
-{
-    enum lsmkv_status status = row_reader_set(&cursor->row, key, value);
-
-    if (status)
-        return fail(cursor, status, NULL);
-    cursor->valid = true;
-    return SQLITE_OK;
-}
-
-/* Takes the row that the engine's cursor is on, if it is on one. */
+/* After a move: starts on the row or entry that the scan is on. */
 static int take_row(struct sql_cursor *cursor, enum lsmkv_status moved, const struct lsmkv_error *err)
 {
+    struct row_reader *reader = in_index(cursor) ? &cursor->entry : &cursor->row;
+
     if (moved)
         return fail(cursor, moved, err);
-    if (!lsmkv_cursor_valid(cursor->engine))
+    cursor->row_known = !in_index(cursor);
+    cursor->row_key_known = false;
+    if (!cursor->scan.valid)
         return SQLITE_OK;
-    return set_row(cursor, lsmkv_cursor_key(cursor->engine), lsmkv_cursor_value(cursor->engine));
-}
-
-static int enter_point(struct sql_cursor *cursor)
-{
-    struct lsmkv_error err;
-    struct lsmkv_slice key = ranges_lower(&cursor->ranges, cursor->range);
-    enum lsmkv_status status;
-    bool found = false;
-
-    error_clear(&err);
-    status = lsmkv_get(table_of(cursor)->session->engine, key, &cursor->value, &found, &err);
-    if (status)
-        return fail(cursor, status, &err);
-    return found ? set_row(cursor, key, bytes_of(&cursor->value)) : SQLITE_OK;
-}
-
-static int enter_range(struct sql_cursor *cursor)
-{
-    struct lsmkv_error err;
-    enum lsmkv_status status;
-
-    error_clear(&err);
-    status = lsmkv_cursor_open(&cursor->engine, table_of(cursor)->session->engine,
-                               ranges_lower(&cursor->ranges, cursor->range),
-                               ranges_upper(&cursor->ranges, cursor->range), &err);
-    if (status) {
-        cursor->engine = NULL;
-        return fail(cursor, status, &err);
-    }
-    if (cursor->descending)
-        status = lsmkv_cursor_last(cursor->engine, &err);
-    else
-        status = lsmkv_cursor_first(cursor->engine, &err);
-    return take_row(cursor, status, &err);
-}
-
-static bool more_ranges(const struct sql_cursor *cursor)
-{
-    return cursor->range >= 0 && cursor->range < cursor->ranges.count;
-}
-
-/* Leaves the range at hand and goes on to the first row of those after it. */
-static int enter_next_ranges(struct sql_cursor *cursor, int step)
-{
-    int rc = SQLITE_OK;
-
-    cursor->valid = false;
-    for (cursor->range += step; more_ranges(cursor) && !cursor->valid && !rc;) {
-        lsmkv_cursor_close(cursor->engine);
-        cursor->engine = NULL;
-        rc = cursor->ranges.items[cursor->range].point ? enter_point(cursor) : enter_range(cursor);
-        if (!rc && !cursor->valid)
-            cursor->range += cursor->descending ? -1 : 1;
-    }
-    return rc;
+    moved = row_reader_set(reader, cursor->scan.key, cursor->scan.value);
+    return moved ? fail(cursor, moved, NULL) : SQLITE_OK;
 }
 
 static int advance(struct sql_cursor *cursor)
 {
     struct lsmkv_error err;
-    enum lsmkv_status status;
-    int rc = SQLITE_OK;
 
     error_clear(&err);
-    cursor->valid = false;
-    if (cursor->engine && lsmkv_cursor_valid(cursor->engine)) {
-        if (cursor->descending)
-            status = lsmkv_cursor_prev(cursor->engine, &err);
-        else
-            status = lsmkv_cursor_next(cursor->engine, &err);
-        rc = take_row(cursor, status, &err);
-    }
-    if (!rc && !cursor->valid)
-        rc = enter_next_ranges(cursor, cursor->descending ? -1 : 1);
-    return rc;
+    return take_row(cursor, scan_next(&cursor->scan, &err), &err);
 }
 
 /* LIMIT and OFFSET are the last two arguments of a plan that has them. */
@@ -179,32 +114,76 @@ static int skip_offset(struct sql_cursor *cursor, int argc, sqlite3_value **argv
     int rc = SQLITE_OK;
 
     cursor->rows_left = sqlite3_value_int64(argv[argc - 2]);
-    for (; offset > 0 && cursor->valid && !rc; offset--)
+    for (; offset > 0 && cursor->scan.valid && !rc; offset--)
         rc = advance(cursor);
     return rc;
 }
 
-int sql_cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc, sqlite3_value **argv)
+/* The cursor that reads rows sees what the scan of their entries sees. */
+static int open_lookups(struct sql_cursor *cursor)
+{
+    struct sql_table *table = table_of(cursor);
+    uint8_t bounds[2 * LSMKV_TABLE_ID_SIZE];
+    struct lsmkv_slice lower, upper;
+    struct lsmkv_error err;
+    enum lsmkv_status status;
+
+    error_clear(&err);
+    lsmkv_cursor_close(cursor->lookups);
+    cursor->lookups = NULL;
+    sql_table_key_range(table, bounds, &lower, &upper);
+    status = lsmkv_cursor_open(&cursor->lookups, table->session->engine, lower, upper, &err);
+    if (status)
+        cursor->lookups = NULL;
+    return fail(cursor, status, &err);
+}
+
+static int use_index(struct sql_cursor *cursor)
+{
+    const struct row_layout *layout = &table_of(cursor)->index_layouts[cursor->plan->path];
+
+    if (cursor->entry.layout != layout) {
+        row_reader_release(&cursor->entry);
+        if (row_reader_init(&cursor->entry, layout))
+            return SQLITE_NOMEM;
+    }
+    return open_lookups(cursor);
+}
+
+static int build_ranges(struct sql_cursor *cursor, sqlite3_value **argv)
+{
+    struct sql_table *table = table_of(cursor);
+    struct ranges_request request = {&table->schema, plan_shape(&table->schema, cursor->plan->path),
+                                     sql_table_path_keyspace(table, cursor->plan->path), cursor->plan};
+
+    cursor->keyspace = table->keyspace;
+    return ranges_build(&cursor->scan.ranges, &request, argv, &table->base.zErrMsg);
+}
+
+int sql_cursor_filter(sqlite3_vtab_cursor *base, int number, const char *text, int argc, sqlite3_value **argv)
 {
     struct sql_cursor *cursor = of(base);
     struct sql_table *table = table_of(cursor);
+    struct lsmkv_error err;
     int rc = sql_table_attach(table);
 
     (void)text;
-    cursor->valid = false;
+    error_clear(&err);
+    cursor->scan.valid = false;
     cursor->rows_left = -1;
-    cursor->descending = (plan & PLAN_DESCENDING) != 0;
+    cursor->plan = table->plans.items[number];
     if (!rc)
         rc = session_read(table->session, &cursor->counted, &table->base.zErrMsg);
     if (!rc)
         rc = sql_table_refresh(table);
     if (!rc)
-        rc = ranges_build(&cursor->ranges, table, plan, argv, &table->base.zErrMsg);
+        rc = build_ranges(cursor, argv);
+    if (!rc && in_index(cursor))
+        rc = use_index(cursor);
     if (rc)
         return rc;
-    cursor->range = cursor->descending ? cursor->ranges.count - 1 : 0;
-    rc = enter_next_ranges(cursor, 0);
-    if (!rc && plan & PLAN_OFFSET)
+    rc = take_row(cursor, scan_start(&cursor->scan, table->session->engine, cursor->plan->descending, &err), &err);
+    if (!rc && cursor->plan->skip)
         rc = skip_offset(cursor, argc, argv);
     return rc;
 }
@@ -216,7 +195,7 @@ int sql_cursor_next(sqlite3_vtab_cursor *base)
     if (cursor->rows_left > 0)
         cursor->rows_left--;
     if (cursor->rows_left == 0) {
-        cursor->valid = false;
+        cursor->scan.valid = false;
         return SQLITE_OK;
     }
     return advance(cursor);
@@ -226,25 +205,91 @@ int sql_cursor_eof(sqlite3_vtab_cursor *base)
 {
     const struct sql_cursor *cursor = of(base);
 
-    return !cursor->valid || cursor->rows_left == 0;
+    return !cursor->scan.valid || cursor->rows_left == 0;
+}
+
+/* ---- From an entry to its row ---- */
+
+static int find_row_key(struct sql_cursor *cursor)
+{
+    struct sql_table *table = table_of(cursor);
+    const struct table_index *index = &table->schema.indexes[cursor->plan->path];
+    enum lsmkv_status status;
+
+    if (cursor->row_key_known)
+        return SQLITE_OK;
+    status = row_reader_primary_key(&cursor->entry, index, cursor->keyspace, &cursor->row_key);
+    if (status)
+        return fail(cursor, status, NULL);
+    cursor->row_key_known = true;
+    return SQLITE_OK;
+}
+
+static int no_row(const struct sql_cursor *cursor)
+{
+    struct sql_table *table = table_of(cursor);
+
+    return error_set(&table->base.zErrMsg, SQLITE_CORRUPT_VTAB, "table %s: index %s has an entry without a row",
+                     table->name, table->schema.indexes[cursor->plan->path].name);
+}
+
+static int look_up_row(struct sql_cursor *cursor)
+{
+    struct lsmkv_error err;
+    enum lsmkv_status status;
+    int rc = find_row_key(cursor);
+
+    if (rc || cursor->row_known)
+        return rc;
+    error_clear(&err);
+    status = lsmkv_cursor_seek(cursor->lookups, bytes_of(&cursor->row_key), &err);
+    if (status)
+        return fail(cursor, status, &err);
+    if (!lsmkv_cursor_valid(cursor->lookups) ||
+        bytes_compare(lsmkv_cursor_key(cursor->lookups), bytes_of(&cursor->row_key)) != 0)
+        return no_row(cursor);
+    status = row_reader_set(&cursor->row, lsmkv_cursor_key(cursor->lookups), lsmkv_cursor_value(cursor->lookups));
+    cursor->row_known = !status;
+    return fail(cursor, status, NULL);
 }
 
 /* ---- Columns ---- */
 
+/* The encoded key without its keyspace, by which SQLite knows the row. */
+static int hidden_key(struct sql_cursor *cursor, sqlite3_context *context)
+{
+    struct lsmkv_slice key = cursor->scan.key;
+    struct cell cell = {.type = CELL_BLOB};
+    int rc = SQLITE_OK;
+
+    if (in_index(cursor)) {
+        rc = find_row_key(cursor);
+        key = bytes_of(&cursor->row_key);
+    }
+    if (rc)
+        return rc;
+    cell.bytes = bytes_slice(key.data + LSMKV_TABLE_ID_SIZE, key.size - LSMKV_TABLE_ID_SIZE);
+    cell_result(&cell, context);
+    return SQLITE_OK;
+}
+
 int sql_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
 {
     struct sql_cursor *cursor = of(base);
-    struct cell cell;
+    struct row_reader *reader = &cursor->row;
     enum lsmkv_status status;
+    struct cell cell;
+    int rc = SQLITE_OK;
 
-    if (column == table_of(cursor)->schema.count) { /* the hidden key */
-        cell.type = CELL_BLOB;
-        cell.bytes =
-            bytes_slice(cursor->row.key.data + LSMKV_TABLE_ID_SIZE, cursor->row.key.size - LSMKV_TABLE_ID_SIZE);
-        cell_result(&cell, context);
-        return SQLITE_OK;
-    }
-    status = row_reader_get(&cursor->row, column, &cell);
+    if (column == table_of(cursor)->schema.count)
+        return hidden_key(cursor, context);
+    if (in_index(cursor) && row_layout_holds(cursor->entry.layout, column))
+        reader = &cursor->entry;
+    else if (!cursor->row_known)
+        rc = look_up_row(cursor);
+    if (rc)
+        return rc;
+    status = row_reader_get(reader, column, &cell);
     if (status)
         return fail(cursor, status, NULL);
     cell_result(&cell, context);
@@ -256,7 +301,7 @@ int sql_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
     struct sql_cursor *cursor = of(base);
     int64_t value;
 
-    if (!key_get_rowid(cursor->row.key, &value))
+    if (!key_get_rowid(cursor->scan.key, &value))
         return fail(cursor, LSMKV_CORRUPT, NULL);
     *rowid = value;
     return SQLITE_OK;

@@ -1,171 +1,321 @@
 /*
- * plan.c - xBestIndex: which constraints on the key become a range of keys, what that costs, which order comes free.
+ * plan.c - xBestIndex: for each path (the key and each index), which constraints bind leading parts and bound the next
+ * one; then the cheapest of them.
  *
  * SQLite gives the values later, unconverted, and does not say with which affinity it compares. ranges.c makes ranges
  * that hold every row that could match; `omit` (SQLite need not test again) is set only where they hold no other:
- * always for keys of numeric affinity, for other keys if the value is a text constant.
+ * always for parts of numeric affinity, for others if the value is a constant of text or a blob; and only if that is so for
+ * the parts before.
  */
 #include "ext/plan.h"
 
-#include "ext/sql_table.h"
+#include <string.h>
 
-#define ROWS_UNKNOWN 100000 /* taken as the size of a table whose store is not open yet */
-#define ROWS_LEAST   10
+#include "ext/error.h"
+#include "ext/memory.h"
+#include "ext/planner.h"
 
-struct choice {
-    struct sql_table *table;
-    sqlite3_index_info *info;
-    int equal, lower, upper; /* constraints, or -1 */
-    int limit, offset;
-    bool in;    /* `equal` is taken as a list */
-    bool exact; /* all chosen ones are */
-    int plan;
-    int arguments;
-};
-
-/* The column that the key is; -1 if it is none, or more than ranges of keys can be made of. */
-static int key_column(const struct sql_table *table)
+static void candidate_release(struct candidate *candidate)
 {
-    const struct key_shape *primary = &table->schema.primary;
-
-    if (schema_has_rowid(&table->schema))
-        return table->schema.integer_column;
-    return primary->count == 1 && !primary->parts[0].descending ? primary->parts[0].column : -1;
+    memory_free(candidate->plan.binds);
+    memory_free(candidate->plan.probes);
+    memory_free(candidate->bound_by);
+    memory_free(candidate->pinned);
+    memset(candidate, 0, sizeof(*candidate));
 }
 
-static bool is_key(const struct sql_table *table, int column)
+static int candidate_init(struct candidate *candidate, const struct planner *planner, int path)
 {
-    if (schema_has_rowid(&table->schema) && column == -1)
-        return true;
-    return column >= 0 && column == key_column(table);
+    size_t parts = (size_t)shape_parts(plan_shape(&planner->table->schema, path));
+    size_t constraints = (size_t)planner->info->nConstraint + 1; /* not 0 */
+
+    memset(candidate, 0, sizeof(*candidate));
+    candidate->plan.path = path;
+    candidate->lower_by = candidate->upper_by = -1;
+    candidate->exact = true;
+    candidate->plan.binds = memory_alloc(parts * sizeof(*candidate->plan.binds));
+    candidate->plan.probes = memory_alloc(constraints * sizeof(*candidate->plan.probes));
+    candidate->bound_by = memory_alloc(parts * sizeof(*candidate->bound_by));
+    candidate->pinned = memory_alloc(parts * sizeof(*candidate->pinned));
+    if (candidate->plan.binds && candidate->plan.probes && candidate->bound_by && candidate->pinned)
+        return SQLITE_OK;
+    candidate_release(candidate);
+    return SQLITE_NOMEM;
 }
 
-/* ---- Choosing ---- */
-
-static bool has_key_collation(const struct choice *choice, int index)
+int candidate_constraint(const struct candidate *candidate, int argument)
 {
-    const struct table_schema *schema = &choice->table->schema;
-
-    if (schema_has_rowid(schema))
-        return true; /* integers know none */
-    return sqlite3_stricmp(sqlite3_vtab_collation(choice->info, index),
-                           collation_name(schema->primary.parts[0].collation)) == 0;
+    if (argument < candidate->plan.bound)
+        return candidate->bound_by[argument];
+    return argument == candidate->plan.bound && candidate->lower_by >= 0 ? candidate->lower_by : candidate->upper_by;
 }
 
-static void choose_one(struct choice *choice, int index)
+/* ---- One constraint ---- */
+
+static bool is_list(const struct planner *planner, int constraint)
 {
-    switch (choice->info->aConstraint[index].op) {
-    case SQLITE_INDEX_CONSTRAINT_EQ:
-    case SQLITE_INDEX_CONSTRAINT_IS:
-        if (choice->equal < 0)
-            choice->equal = index;
-        break;
-    case SQLITE_INDEX_CONSTRAINT_GT:
-    case SQLITE_INDEX_CONSTRAINT_GE:
-        if (choice->lower < 0 && !choice->table->unordered)
-            choice->lower = index;
-        break;
-    case SQLITE_INDEX_CONSTRAINT_LT:
-    case SQLITE_INDEX_CONSTRAINT_LE:
-        if (choice->upper < 0 && !choice->table->unordered)
-            choice->upper = index;
-        break;
-    default:
-        break;
-    }
+    return sqlite3_vtab_in(planner->info, constraint, -1) != 0;
 }
 
-static void choose(struct choice *choice)
-{
-    const struct sqlite3_index_constraint *constraint;
-    int i;
-
-    for (i = 0; i < choice->info->nConstraint; i++) {
-        constraint = &choice->info->aConstraint[i];
-        if (!constraint->usable)
-            continue;
-        if (constraint->op == SQLITE_INDEX_CONSTRAINT_LIMIT)
-            choice->limit = i;
-        else if (constraint->op == SQLITE_INDEX_CONSTRAINT_OFFSET)
-            choice->offset = i;
-        else if (is_key(choice->table, constraint->iColumn) && has_key_collation(choice, i))
-            choose_one(choice, i);
-    }
-    if (choice->equal >= 0)
-        choice->lower = choice->upper = -1;
-}
-
-/* ---- Using ---- */
-
-static bool is_text_constant(const struct choice *choice, int index)
+/* Type of a constant that the constraint compares with; 0 if it is none, or cannot be told. */
+static int constant_type(const struct planner *planner, int constraint)
 {
     sqlite3_value *value = NULL;
 
-    return sqlite3_vtab_rhs_value(choice->info, index, &value) == SQLITE_OK && value &&
-           sqlite3_value_type(value) == SQLITE_TEXT;
+    if (sqlite3_vtab_rhs_value(planner->info, constraint, &value) != SQLITE_OK || !value)
+        return 0;
+    return sqlite3_value_type(value);
 }
 
-static bool is_exact(const struct choice *choice, int index)
+static bool is_exact(const struct planner *planner, const struct key_shape *shape, int part, int constraint)
 {
-    const struct table_schema *schema = &choice->table->schema;
+    const struct table_schema *schema = &planner->table->schema;
+    int op = planner->info->aConstraint[constraint].op, type;
 
-    if (schema_has_rowid(schema) || affinity_is_numeric(schema->columns[schema->primary.parts[0].column].affinity))
+    if (part == shape->count || affinity_is_numeric(schema->columns[shape->parts[part].column].affinity))
         return true;
-    return is_text_constant(choice, index);
+    if (op == SQLITE_INDEX_CONSTRAINT_ISNULL || op == SQLITE_INDEX_CONSTRAINT_ISNOTNULL)
+        return true;
+    type = constant_type(planner, constraint);
+    return type == SQLITE_TEXT || type == SQLITE_BLOB;
 }
 
-static void use(struct choice *choice, int index, int bits)
+/* Whether the constraint is on that part, and compares as its keys do. */
+static bool concerns(const struct planner *planner, const struct key_shape *shape, int part, int constraint)
 {
-    struct sqlite3_index_constraint_usage *usage = &choice->info->aConstraintUsage[index];
-    bool exact = is_exact(choice, index);
+    const struct sqlite3_index_constraint *at = &planner->info->aConstraint[constraint];
 
-    usage->argvIndex = ++choice->arguments;
-    usage->omit = exact;
-    choice->exact = choice->exact && exact;
-    choice->plan |= bits;
+    if (!at->usable || at->op == SQLITE_INDEX_CONSTRAINT_LIMIT || at->op == SQLITE_INDEX_CONSTRAINT_OFFSET)
+        return false;
+    if (part == shape->count)
+        return at->iColumn == -1 || at->iColumn == planner->table->schema.integer_column;
+    if (at->iColumn != shape->parts[part].column)
+        return false;
+    return at->op == SQLITE_INDEX_CONSTRAINT_ISNULL || at->op == SQLITE_INDEX_CONSTRAINT_ISNOTNULL ||
+           sqlite3_stricmp(sqlite3_vtab_collation(planner->info, constraint),
+                           collation_name(shape->parts[part].collation)) == 0;
 }
 
-static void use_range(struct choice *choice)
+static bool is_equality(unsigned char op)
 {
-    const struct sqlite3_index_constraint *constraints = choice->info->aConstraint;
+    return op == SQLITE_INDEX_CONSTRAINT_EQ || op == SQLITE_INDEX_CONSTRAINT_IS || op == SQLITE_INDEX_CONSTRAINT_ISNULL;
+}
 
-    if (choice->lower >= 0)
-        use(choice, choice->lower,
-            constraints[choice->lower].op == SQLITE_INDEX_CONSTRAINT_GT ? PLAN_LOWER | PLAN_LOWER_STRICT : PLAN_LOWER);
-    if (choice->upper >= 0) {
-        use(choice, choice->upper,
-            constraints[choice->upper].op == SQLITE_INDEX_CONSTRAINT_LT ? PLAN_UPPER | PLAN_UPPER_STRICT : PLAN_UPPER);
-        if (is_text_constant(choice, choice->upper))
-            choice->plan |= PLAN_UPPER_TEXT;
+/* ---- Binding ---- */
+
+static bool is_used(const struct candidate *candidate, int constraint)
+{
+    int part;
+
+    for (part = 0; part < candidate->plan.bound; part++) {
+        if (candidate->bound_by[part] == constraint)
+            return true;
+    }
+    return false;
+}
+
+/* The best equality for the next part: one value before a list, one that needs no test before one that does. -1: none. */
+static int find_equality(const struct planner *planner, const struct candidate *candidate,
+                         const struct key_shape *shape)
+{
+    int part = candidate->plan.bound, best = -1, best_rank = 0, i;
+
+    for (i = 0; i < planner->info->nConstraint; i++) {
+        int rank;
+
+        if (!is_equality(planner->info->aConstraint[i].op) || !concerns(planner, shape, part, i))
+            continue;
+        if (is_used(candidate, i)) /* the column occurs twice in the shape */
+            continue;
+        rank = 1 + 2 * !is_list(planner, i) + is_exact(planner, shape, part, i);
+        if (rank > best_rank) {
+            best = i;
+            best_rank = rank;
+        }
+    }
+    return best;
+}
+
+static void bind(const struct planner *planner, struct candidate *candidate, const struct key_shape *shape,
+                 int constraint, bool *list_taken)
+{
+    int part = candidate->plan.bound++;
+    bool exact = is_exact(planner, shape, part, constraint), list = is_list(planner, constraint);
+
+    candidate->bound_by[part] = constraint;
+    candidate->plan.binds[part] =
+        planner->info->aConstraint[constraint].op == SQLITE_INDEX_CONSTRAINT_EQ ? BIND_EQUAL : BIND_IS;
+    if (list && !*list_taken)
+        candidate->plan.binds[part] = BIND_LIST;
+    candidate->looped = candidate->looped || (list && *list_taken);
+    candidate->pinned[part] = candidate->plan.binds[part] != BIND_LIST && exact;
+    candidate->exact = candidate->exact && exact;
+    candidate->exact_count += candidate->exact;
+    *list_taken = *list_taken || list;
+}
+
+static void bind_all(const struct planner *planner, struct candidate *candidate, const struct key_shape *shape)
+{
+    bool list_taken = false;
+
+    while (candidate->plan.bound < shape_parts(shape)) {
+        int constraint = find_equality(planner, candidate, shape);
+
+        if (constraint < 0)
+            break;
+        bind(planner, candidate, shape, constraint, &list_taken);
     }
 }
 
-static void use_equal(struct choice *choice)
+static enum plan_lower lower_of(unsigned char op)
 {
-    if (choice->equal < 0)
-        return;
-    if (sqlite3_vtab_in(choice->info, choice->equal, -1)) {
-        sqlite3_vtab_in(choice->info, choice->equal, 1);
-        choice->in = true;
-        use(choice, choice->equal, PLAN_IN);
-        return;
+    switch (op) {
+    case SQLITE_INDEX_CONSTRAINT_GT:
+        return LOWER_STRICT;
+    case SQLITE_INDEX_CONSTRAINT_GE:
+        return LOWER_EQUAL;
+    case SQLITE_INDEX_CONSTRAINT_ISNOTNULL:
+        return LOWER_NOT_NULL;
+    default:
+        return LOWER_NONE;
     }
-    use(choice, choice->equal, PLAN_EQUAL);
 }
 
-/* The key is unique: what is sorted by it is sorted by anything after it too. */
-static void use_order(struct choice *choice)
+static enum plan_upper upper_of(unsigned char op)
 {
-    sqlite3_index_info *info = choice->info;
+    if (op == SQLITE_INDEX_CONSTRAINT_LT)
+        return UPPER_STRICT;
+    return op == SQLITE_INDEX_CONSTRAINT_LE ? UPPER_EQUAL : UPPER_NONE;
+}
 
-    if (info->nOrderBy == 0)
+static void bound_next(const struct planner *planner, struct candidate *candidate, const struct key_shape *shape)
+{
+    int part = candidate->plan.bound, i;
+
+    if (part == shape_parts(shape))
         return;
-    if (choice->equal >= 0 && !choice->in && choice->exact) {
-        info->orderByConsumed = 1;
-    } else if (is_key(choice->table, info->aOrderBy[0].iColumn) && !choice->table->unordered) {
-        info->orderByConsumed = 1;
-        if (info->aOrderBy[0].desc)
-            choice->plan |= PLAN_DESCENDING;
+    if (part < shape->count && planner->table->unordered && shape->parts[part].collation == COLLATION_BINARY)
+        return;
+    for (i = 0; i < planner->info->nConstraint; i++) {
+        unsigned char op = planner->info->aConstraint[i].op;
+
+        if (!concerns(planner, shape, part, i) || is_used(candidate, i))
+            continue;
+        if (lower_of(op) > candidate->plan.lower && candidate->plan.lower <= LOWER_NOT_NULL) {
+            candidate->plan.lower = lower_of(op);
+            candidate->lower_by = i;
+        } else if (upper_of(op) != UPPER_NONE && candidate->upper_by < 0) {
+            candidate->plan.upper = upper_of(op);
+            candidate->upper_by = i;
+        }
+    }
+}
+
+static void use_bounds(const struct planner *planner, struct candidate *candidate, const struct key_shape *shape)
+{
+    bool lower = candidate->lower_by < 0 || is_exact(planner, shape, candidate->plan.bound, candidate->lower_by);
+    bool upper = candidate->upper_by < 0 || is_exact(planner, shape, candidate->plan.bound, candidate->upper_by);
+
+    if (candidate->upper_by >= 0)
+        candidate->plan.upper_text = constant_type(planner, candidate->upper_by) == SQLITE_TEXT;
+    /* Between an inexact bound and an exact one nothing is certain: text that looks like a number is added. */
+    candidate->exact = candidate->exact && lower && upper;
+    if (candidate->exact)
+        candidate->exact_count += (candidate->lower_by >= 0) + (candidate->upper_by >= 0);
+}
+
+/* ---- Making a candidate ---- */
+
+/* Keys of this path are unique in their first `count` parts where those are not NULL. */
+static bool is_unique(const struct planner *planner, const struct candidate *candidate, const struct key_shape *shape)
+{
+    const struct table_schema *schema = &planner->table->schema;
+    int path = candidate->plan.path, unique = shape_parts(shape), i;
+
+    if (!candidate->exact || candidate->looped)
+        return false;
+    if (path != PLAN_PRIMARY && schema->indexes[path].unique)
+        unique = schema->indexes[path].count;
+    for (i = 0; i < unique; i++) {
+        if (i >= candidate->plan.bound || candidate->plan.binds[i] == BIND_LIST)
+            return false;
+        if (candidate->plan.binds[i] == BIND_IS && unique < shape_parts(shape))
+            return false;
+    }
+    return true;
+}
+
+/* Entries of the index hold all columns that SQLite says it needs. */
+static bool is_covering(const struct planner *planner, int path, const struct key_shape *shape)
+{
+    const struct table_schema *schema = &planner->table->schema;
+    int column;
+
+    if (path == PLAN_PRIMARY)
+        return false;
+    for (column = 0; column < schema->count; column++) {
+        int bit = column < 63 ? column : 63;
+
+        if (planner->info->colUsed >> bit & 1 && column != schema->integer_column && key_shape_find(shape, column) < 0)
+            return false;
+    }
+    return true;
+}
+
+static int make_candidate(const struct planner *planner, struct candidate *candidate, int path)
+{
+    const struct key_shape *shape = plan_shape(&planner->table->schema, path);
+    int rc = candidate_init(candidate, planner, path);
+
+    if (rc)
+        return rc;
+    bind_all(planner, candidate, shape);
+    bound_next(planner, candidate, shape);
+    use_bounds(planner, candidate, shape);
+    candidate->unique = is_unique(planner, candidate, shape);
+    candidate->plan.covering = is_covering(planner, path, shape);
+    candidate_set_order(planner, candidate);
+    rc = candidate_set_cost(planner, candidate);
+    if (rc)
+        candidate_release(candidate);
+    return rc;
+}
+
+/* A path that narrows nothing, orders nothing and holds no more than the table does is no choice. */
+static int choose(const struct planner *planner, struct candidate *best)
+{
+    struct candidate candidate;
+    int path, rc = make_candidate(planner, best, PLAN_PRIMARY);
+
+    for (path = 0; !rc && path < planner->table->schema.index_count; path++) {
+        rc = make_candidate(planner, &candidate, path);
+        if (rc)
+            break;
+        if (candidate.cost + candidate.sort_cost < best->cost + best->sort_cost) {
+            candidate_release(best);
+            *best = candidate;
+        } else {
+            candidate_release(&candidate);
+        }
+    }
+    if (rc)
+        candidate_release(best);
+    return rc;
+}
+
+/* ---- Telling SQLite ---- */
+
+static void use_constraints(const struct planner *planner, const struct candidate *candidate)
+{
+    int count = plan_path_arguments(&candidate->plan), i;
+
+    for (i = 0; i < count; i++) {
+        int constraint = candidate_constraint(candidate, i);
+
+        planner->info->aConstraintUsage[constraint].argvIndex = i + 1;
+        planner->info->aConstraintUsage[constraint].omit = i < candidate->exact_count;
+        if (i < candidate->plan.bound && candidate->plan.binds[i] == BIND_LIST)
+            sqlite3_vtab_in(planner->info, constraint, 1);
     }
 }
 
@@ -173,109 +323,69 @@ static void use_order(struct choice *choice)
  * Rows can be skipped and counted here only if no other test of SQLite's comes after: SQLite 3.40 offers LIMIT and
  * OFFSET even if some constraint is left to it.
  */
-static void use_limit(struct choice *choice)
+static void use_limit(const struct planner *planner, struct candidate *candidate)
 {
-    const sqlite3_index_info *info = choice->info;
-    int i;
+    sqlite3_index_info *info = planner->info;
+    int count = plan_path_arguments(&candidate->plan), i;
 
-    if (choice->limit < 0 || choice->offset < 0 || (info->nOrderBy && !info->orderByConsumed))
+    if (planner->limit < 0 || planner->offset < 0 || (info->nOrderBy && !candidate->consumed))
+        return;
+    if (!candidate->exact || candidate->looped)
         return;
     for (i = 0; i < info->nConstraint; i++) {
-        if (i != choice->limit && i != choice->offset && !(info->aConstraintUsage[i].argvIndex && choice->exact))
+        if (i != planner->limit && i != planner->offset && !info->aConstraintUsage[i].argvIndex)
             return;
     }
-    info->aConstraintUsage[choice->limit].argvIndex = ++choice->arguments;
-    info->aConstraintUsage[choice->offset].argvIndex = ++choice->arguments;
-    info->aConstraintUsage[choice->offset].omit = 1;
-    choice->plan |= PLAN_LIMIT | PLAN_OFFSET;
+    info->aConstraintUsage[planner->limit].argvIndex = count + 1;
+    info->aConstraintUsage[planner->offset].argvIndex = count + 2;
+    info->aConstraintUsage[planner->offset].omit = 1;
+    candidate->plan.skip = true;
 }
 
-/* ---- Telling ---- */
-
-static double count_rows(const struct sql_table *table)
+static int tell(const struct planner *planner, const struct candidate *candidate)
 {
-    uint8_t bounds[2 * LSMKV_TABLE_ID_SIZE];
-    struct lsmkv_slice lower, upper;
-    uint64_t entries = 0, bytes = 0;
+    struct sql_table *table = planner->table;
+    sqlite3_index_info *info = planner->info;
 
-    if (!table->session)
-        return ROWS_UNKNOWN;
-    sql_table_key_range(table, bounds, &lower, &upper);
-    lsmkv_estimate(session_store(table->session), lower, upper, &entries, &bytes);
-    return entries > ROWS_LEAST ? (double)entries : ROWS_LEAST;
+    info->idxNum = plan_list_intern(&table->plans, &table->schema, &candidate->plan);
+    if (info->idxNum < 0)
+        return SQLITE_NOMEM;
+    info->idxStr = table->plans.items[info->idxNum]->text;
+    info->orderByConsumed = candidate->consumed;
+    info->estimatedCost = candidate->cost;
+    info->estimatedRows = (sqlite3_int64)candidate->rows;
+    if (candidate->unique)
+        info->idxFlags = SQLITE_INDEX_SCAN_UNIQUE;
+    return SQLITE_OK;
 }
 
-/* Costs compare with those of SQLite's own tables: 3 for a row of a scan, 10 for a look-up. */
-static void set_cost(struct choice *choice)
+static void find_limit(struct planner *planner)
 {
-    sqlite3_index_info *info = choice->info;
-    double rows = count_rows(choice->table);
+    int i;
 
-    if (choice->equal >= 0) {
-        rows = choice->in ? 25 : 1;
-        info->estimatedCost = 10 * rows;
-        if (!choice->in && choice->exact)
-            info->idxFlags = SQLITE_INDEX_SCAN_UNIQUE;
-    } else {
-        if (choice->lower >= 0)
-            rows /= 4;
-        if (choice->upper >= 0)
-            rows /= 4;
-        info->estimatedCost = 10 + 3 * rows;
+    for (i = 0; i < planner->info->nConstraint; i++) {
+        const struct sqlite3_index_constraint *constraint = &planner->info->aConstraint[i];
+
+        if (constraint->usable && constraint->op == SQLITE_INDEX_CONSTRAINT_LIMIT)
+            planner->limit = i;
+        else if (constraint->usable && constraint->op == SQLITE_INDEX_CONSTRAINT_OFFSET)
+            planner->offset = i;
     }
-    info->estimatedRows = (sqlite3_int64)rows;
-}
-
-static const char *key_name(const struct sql_table *table)
-{
-    return key_column(table) < 0 ? "rowid" : table->schema.columns[key_column(table)].name;
-}
-
-static int set_text(struct choice *choice)
-{
-    sqlite3_index_info *info = choice->info;
-    sqlite3_str *text = sqlite3_str_new(NULL);
-    const char *name = key_name(choice->table);
-    int plan = choice->plan;
-
-    if (plan & PLAN_EQUAL)
-        sqlite3_str_appendf(text, "%s=?", name);
-    if (plan & PLAN_IN)
-        sqlite3_str_appendf(text, "%s IN (?)", name);
-    if (plan & PLAN_LOWER)
-        sqlite3_str_appendf(text, "%s%s?", name, plan & PLAN_LOWER_STRICT ? ">" : ">=");
-    if (plan & PLAN_LOWER && plan & PLAN_UPPER)
-        sqlite3_str_appendall(text, " AND ");
-    if (plan & PLAN_UPPER)
-        sqlite3_str_appendf(text, "%s%s?", name, plan & PLAN_UPPER_STRICT ? "<" : "<=");
-    if (!sqlite3_str_length(text))
-        sqlite3_str_appendall(text, "all rows");
-    if (info->nOrderBy && info->orderByConsumed)
-        sqlite3_str_appendall(text, plan & PLAN_DESCENDING ? " ORDER DESC" : " ORDER");
-    if (plan & PLAN_LIMIT)
-        sqlite3_str_appendall(text, " LIMIT");
-    info->idxStr = sqlite3_str_finish(text);
-    info->needToFreeIdxStr = 1;
-    return info->idxStr ? SQLITE_OK : SQLITE_NOMEM;
 }
 
 int sql_table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
 {
-    struct choice choice = {.table = (struct sql_table *)vtab,
-                            .info = info,
-                            .equal = -1,
-                            .lower = -1,
-                            .upper = -1,
-                            .limit = -1,
-                            .offset = -1,
-                            .exact = true};
+    struct planner planner = {(struct sql_table *)vtab, info, -1, -1};
+    struct candidate best;
+    int rc;
 
-    choose(&choice);
-    use_equal(&choice);
-    use_range(&choice);
-    use_order(&choice);
-    use_limit(&choice);
-    set_cost(&choice);
-    info->idxNum = choice.plan;
-    return set_text(&choice);
+    find_limit(&planner);
+    rc = choose(&planner, &best);
+    if (rc)
+        return rc;
+    use_constraints(&planner, &best);
+    use_limit(&planner, &best);
+    rc = tell(&planner, &best);
+    candidate_release(&best);
+    return rc;
 }

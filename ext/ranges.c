@@ -1,13 +1,11 @@
 #include "ext/ranges.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ext/bytes.h"
 #include "ext/error.h"
 #include "ext/memory.h"
-#include "ext/plan.h"
+#include "ext/rowid_bounds.h"
 
 /* Text that looks like a number starts with white space, a digit, a sign or a point: all from 0x09 to '9'. */
 #define NUMERIC_TEXT_FIRST 0x09
@@ -15,115 +13,132 @@
 
 struct builder {
     struct key_ranges *ranges;
-    const struct sql_table *table;
-    int plan;
+    const struct ranges_request *request;
+    const struct plan *plan;
+    sqlite3_value **arguments;
+    char **message;
+};
+
+/*
+ * A place among the encodings of one part, in ascending form: before, or after, all that begin with some bytes of
+ * `places`. No bytes: before or after everything.
+ */
+struct place {
+    size_t at, size;
+    bool after;
 };
 
 void ranges_release(struct key_ranges *ranges)
 {
     lsmkv_buf_release(&ranges->bytes);
+    lsmkv_buf_release(&ranges->prefix);
+    lsmkv_buf_release(&ranges->places);
     memory_free(ranges->items);
     memset(ranges, 0, sizeof(*ranges));
 }
 
-/* ---- Bounds: bytes of a key, at the end of `bytes` ---- */
-
-static size_t bound_start(const struct builder *builder)
+bool ranges_equal(const struct key_ranges *a, const struct key_ranges *b)
 {
-    return builder->ranges->bytes.size;
-}
+    int i;
 
-static enum lsmkv_status put_table(const struct builder *builder)
-{
-    return key_put_keyspace(&builder->ranges->bytes, builder->table->keyspace);
-}
-
-/* The key of a cell; with `after`, the least bound above that key. */
-static enum lsmkv_status put_cell(const struct builder *builder, const struct cell *cell, bool after)
-{
-    struct lsmkv_buf *bytes = &builder->ranges->bytes;
-    enum lsmkv_status status = put_table(builder);
-
-    if (!status)
-        status = key_put_part(bytes, cell, builder->table->schema.primary.parts[0].collation, false);
-    return status || !after ? status : bytes_append(bytes, "", 1);
-}
-
-static enum lsmkv_status put_rowid(const struct builder *builder, int64_t rowid)
-{
-    enum lsmkv_status status = put_table(builder);
-
-    return status ? status : key_put_rowid(&builder->ranges->bytes, rowid);
-}
-
-/* The bound at which text that starts with `byte` begins. */
-static enum lsmkv_status put_text_start(const struct builder *builder, char byte)
-{
-    const struct cell cell = {.type = CELL_TEXT, .bytes = bytes_slice(&byte, 1)};
-    enum lsmkv_status status = put_table(builder);
-
-    if (!status)
-        status = key_put_part(&builder->ranges->bytes, &cell, COLLATION_BINARY, false);
-    if (!status)
-        builder->ranges->bytes.size -= 2; /* without its end */
-    return status;
-}
-
-static enum lsmkv_status put_table_end(const struct builder *builder)
-{
-    return key_put_keyspace(&builder->ranges->bytes, builder->table->keyspace + 1);
+    if (a->count != b->count)
+        return false;
+    for (i = 0; i < a->count; i++) {
+        if (bytes_compare(ranges_lower(a, i), ranges_lower(b, i)) ||
+            bytes_compare(ranges_upper(a, i), ranges_upper(b, i)))
+            return false;
+    }
+    return true;
 }
 
 /* ---- Ranges ---- */
 
-/* The bound written since `lower_at` and the one since `upper_at`. */
-static enum lsmkv_status add(const struct builder *builder, size_t lower_at, size_t upper_at, bool point)
+/* Makes room for one more range. */
+static enum lsmkv_status reserve(struct key_ranges *ranges)
 {
-    struct key_ranges *ranges = builder->ranges;
+    int capacity = ranges->capacity ? 2 * ranges->capacity : 4;
+    struct key_range *items;
+
+    if (ranges->count < ranges->capacity)
+        return LSMKV_OK;
+    items = memory_resize(ranges->items, (size_t)capacity * sizeof(*items));
+    if (!items)
+        return LSMKV_NOMEM;
+    ranges->items = items;
+    ranges->capacity = capacity;
+    return LSMKV_OK;
+}
+
+/* The bound written since `lower_at`, and the one since `upper_at`. */
+static enum lsmkv_status add(struct key_ranges *ranges, size_t lower_at, size_t upper_at, bool point)
+{
+    enum lsmkv_status status = reserve(ranges);
     struct key_range *item;
 
-    if (ranges->count == ranges->capacity) {
-        int capacity = ranges->capacity ? 2 * ranges->capacity : 4;
-        struct key_range *items = memory_resize(ranges->items, (size_t)capacity * sizeof(*items));
-
-        if (!items)
-            return LSMKV_NOMEM;
-        ranges->items = items;
-        ranges->capacity = capacity;
-    }
+    if (status)
+        return status;
     item = &ranges->items[ranges->count];
     item->lower_at = lower_at;
     item->lower_size = upper_at - lower_at;
     item->upper_at = upper_at;
     item->upper_size = ranges->bytes.size - upper_at;
     item->point = point;
-    if (point) { /* the bound above the key is the key with the zero byte behind it */
-        item->lower_size = ranges->bytes.size - 1 - lower_at;
-        item->upper_at = lower_at;
-        item->upper_size = item->lower_size + 1;
-    }
-    if (point || bytes_compare(ranges_lower(ranges, ranges->count), ranges_upper(ranges, ranges->count)) < 0)
+    if (bytes_compare(ranges_lower(ranges, ranges->count), ranges_upper(ranges, ranges->count)) < 0)
         ranges->count++;
     return LSMKV_OK;
 }
 
-static enum lsmkv_status add_point(const struct builder *builder, const struct cell *cell)
+/* From the bytes since `at` to the least that are above all that begin with them. A keyspace's id is never all ones. */
+static void make_successor(struct lsmkv_buf *bytes, size_t at)
 {
-    size_t at = bound_start(builder);
-    enum lsmkv_status status = put_cell(builder, cell, true);
-
-    return status ? status : add(builder, at, at, true);
+    while (bytes->size > at && bytes->data[bytes->size - 1] == 0xFF)
+        bytes->size--;
+    if (bytes->size > at)
+        bytes->data[bytes->size - 1]++;
 }
 
-static enum lsmkv_status add_numeric_text(const struct builder *builder)
+/* Writes the bound that a place is among keys that begin with the prefix. */
+static enum lsmkv_status put_place(struct key_ranges *ranges, const struct place *place, bool descending)
 {
-    size_t lower = bound_start(builder), upper;
-    enum lsmkv_status status = put_text_start(builder, NUMERIC_TEXT_FIRST);
+    struct lsmkv_buf *bytes = &ranges->bytes;
+    size_t at = bytes->size, i;
+    enum lsmkv_status status = bytes_append(bytes, ranges->prefix.data, ranges->prefix.size);
 
-    upper = bound_start(builder);
     if (!status)
-        status = put_text_start(builder, NUMERIC_TEXT_AFTER);
-    return status ? status : add(builder, lower, upper, false);
+        status = bytes_append(bytes, ranges->places.data + place->at, place->size);
+    if (status)
+        return status;
+    for (i = bytes->size - place->size; descending && i < bytes->size; i++)
+        bytes->data[i] = (uint8_t)~bytes->data[i];
+    if (place->after != descending)
+        make_successor(bytes, at);
+    return LSMKV_OK;
+}
+
+/* The keys that begin with the prefix and have the next part between two places. */
+static enum lsmkv_status add_between(struct key_ranges *ranges, const struct place *lower, const struct place *upper,
+                                     bool descending)
+{
+    size_t lower_at = ranges->bytes.size, upper_at;
+    enum lsmkv_status status = put_place(ranges, descending ? upper : lower, descending);
+
+    upper_at = ranges->bytes.size;
+    if (!status)
+        status = put_place(ranges, descending ? lower : upper, descending);
+    return status ? status : add(ranges, lower_at, upper_at, false);
+}
+
+/* The keys that begin with the prefix, which may be a whole key. */
+static enum lsmkv_status add_prefix(struct key_ranges *ranges, bool point)
+{
+    const struct place all = {0, 0, false}, none = {0, 0, true};
+    size_t lower_at = ranges->bytes.size, upper_at;
+    enum lsmkv_status status = put_place(ranges, &all, false);
+
+    upper_at = ranges->bytes.size;
+    if (!status)
+        status = put_place(ranges, &none, false);
+    return status ? status : add(ranges, lower_at, upper_at, point);
 }
 
 static int compare_lower(const void *a, const void *b, void *context)
@@ -156,317 +171,294 @@ static void merge(struct key_ranges *ranges)
     ranges->count = last + 1;
 }
 
-/* ---- Rowid keys: all arguments come down to a least and a greatest integer ---- */
+/* ---- Places of a part ---- */
 
-struct rowid_bounds {
-    int64_t least, greatest;
-    bool empty;
-};
-
-static void narrow(struct rowid_bounds *bounds, int64_t least, int64_t greatest)
+static enum lsmkv_status place_cell(struct key_ranges *ranges, struct place *place, const struct cell *cell,
+                                    enum collation collation, bool after)
 {
-    if (least > bounds->least)
-        bounds->least = least;
-    if (greatest < bounds->greatest)
-        bounds->greatest = greatest;
-    if (bounds->least > bounds->greatest)
-        bounds->empty = true;
-}
-
-/* At least `real` (or above it); `real` is no NaN. */
-static void narrow_lower_real(struct rowid_bounds *bounds, double real, bool strict)
-{
-    double whole = ceil(real);
-
-    if (whole >= 9223372036854775808.0) {
-        bounds->empty = true;
-    } else if (whole >= -9223372036854775808.0) {
-        int64_t least = (int64_t)whole;
-
-        if (strict && whole == real) {
-            if (least == INT64_MAX)
-                bounds->empty = true;
-            else
-                least++;
-        }
-        narrow(bounds, least, INT64_MAX);
-    }
-}
-
-static void narrow_upper_real(struct rowid_bounds *bounds, double real, bool strict)
-{
-    double whole = floor(real);
-
-    if (whole < -9223372036854775808.0) {
-        bounds->empty = true;
-    } else if (whole < 9223372036854775808.0) {
-        int64_t greatest = (int64_t)whole;
-
-        if (strict && whole == real) {
-            if (greatest == INT64_MIN)
-                bounds->empty = true;
-            else
-                greatest--;
-        }
-        narrow(bounds, INT64_MIN, greatest);
-    }
-}
-
-static void narrow_lower(struct rowid_bounds *bounds, sqlite3_value *value, bool strict)
-{
-    int64_t integer;
-
-    switch (sqlite3_value_numeric_type(value)) {
-    case SQLITE_INTEGER:
-        integer = sqlite3_value_int64(value);
-        if (strict && integer == INT64_MAX)
-            bounds->empty = true;
-        else
-            narrow(bounds, integer + strict, INT64_MAX);
-        break;
-    case SQLITE_FLOAT:
-        narrow_lower_real(bounds, sqlite3_value_double(value), strict);
-        break;
-    default:
-        bounds->empty = true; /* NULL; or text and blobs, which are above all integers */
-    }
-}
-
-static void narrow_upper(struct rowid_bounds *bounds, sqlite3_value *value, bool strict)
-{
-    int64_t integer;
-
-    switch (sqlite3_value_numeric_type(value)) {
-    case SQLITE_INTEGER:
-        integer = sqlite3_value_int64(value);
-        if (strict && integer == INT64_MIN)
-            bounds->empty = true;
-        else
-            narrow(bounds, INT64_MIN, integer - strict);
-        break;
-    case SQLITE_FLOAT:
-        narrow_upper_real(bounds, sqlite3_value_double(value), strict);
-        break;
-    case SQLITE_NULL:
-        bounds->empty = true;
-        break;
-    default:
-        break; /* text and blobs: above all integers */
-    }
-}
-
-static enum lsmkv_status add_rowids(const struct builder *builder, const struct rowid_bounds *bounds)
-{
-    size_t lower = bound_start(builder), upper;
     enum lsmkv_status status;
 
-    if (bounds->empty)
-        return LSMKV_OK;
-    status = put_rowid(builder, bounds->least);
-    if (!status && bounds->least == bounds->greatest)
-        status = bytes_append(&builder->ranges->bytes, "", 1);
+    place->at = ranges->places.size;
+    place->after = after;
+    status = key_put_part(&ranges->places, cell, collation, false);
+    place->size = ranges->places.size - place->at;
+    return status;
+}
+
+static enum lsmkv_status place_after_null(struct key_ranges *ranges, struct place *place)
+{
+    const struct cell null = {.type = CELL_NULL};
+
+    return place_cell(ranges, place, &null, COLLATION_BINARY, true);
+}
+
+static enum lsmkv_status place_rowid(struct key_ranges *ranges, struct place *place, int64_t rowid, bool after)
+{
+    place->at = ranges->places.size;
+    place->size = 8;
+    place->after = after;
+    return key_put_rowid(&ranges->places, rowid);
+}
+
+/* Before all text that starts with `byte`. */
+static enum lsmkv_status place_text_start(struct key_ranges *ranges, struct place *place, char byte)
+{
+    const struct cell cell = {.type = CELL_TEXT, .bytes = bytes_slice(&byte, 1)};
+    enum lsmkv_status status = place_cell(ranges, place, &cell, COLLATION_BINARY, false);
+
+    if (!status)
+        place->size -= 2; /* without its end */
+    return status;
+}
+
+static bool place_is_below(const struct key_ranges *ranges, const struct place *a, const struct place *b)
+{
+    size_t shared = a->size < b->size ? a->size : b->size;
+    int order = memcmp(ranges->places.data + a->at, ranges->places.data + b->at, shared);
+
+    if (order)
+        return order < 0;
+    if (a->size == b->size)
+        return !a->after && b->after;
+    return a->size < b->size ? !a->after : b->after;
+}
+
+/* Text that looks like a number, where it is above `lower`. */
+static enum lsmkv_status add_numeric_text(struct key_ranges *ranges, const struct place *lower, bool descending)
+{
+    struct place first, after;
+    enum lsmkv_status status = place_text_start(ranges, &first, NUMERIC_TEXT_FIRST);
+
+    if (!status)
+        status = place_text_start(ranges, &after, NUMERIC_TEXT_AFTER);
     if (status)
         return status;
-    if (bounds->least == bounds->greatest)
-        return add(builder, lower, lower, true);
-    upper = bound_start(builder);
-    status = bounds->greatest == INT64_MAX ? put_table_end(builder) : put_rowid(builder, bounds->greatest + 1);
-    return status ? status : add(builder, lower, upper, false);
+    if (lower && place_is_below(ranges, &first, lower))
+        first = *lower;
+    return place_is_below(ranges, &first, &after) ? add_between(ranges, &first, &after, descending) : LSMKV_OK;
 }
 
-static enum lsmkv_status add_equal_rowid(const struct builder *builder, sqlite3_value *value)
-{
-    struct rowid_bounds bounds = {INT64_MIN, INT64_MAX, false};
-
-    narrow_lower(&bounds, value, false);
-    if (!bounds.empty)
-        narrow_upper(&bounds, value, false);
-    return add_rowids(builder, &bounds);
-}
-
-static enum lsmkv_status add_rowid_range(const struct builder *builder, sqlite3_value **arguments)
-{
-    struct rowid_bounds bounds = {INT64_MIN, INT64_MAX, false};
-
-    if (builder->plan & PLAN_LOWER)
-        narrow_lower(&bounds, *arguments++, (builder->plan & PLAN_LOWER_STRICT) != 0);
-    if (!bounds.empty && builder->plan & PLAN_UPPER)
-        narrow_upper(&bounds, *arguments, (builder->plan & PLAN_UPPER_STRICT) != 0);
-    return add_rowids(builder, &bounds);
-}
-
-/* ---- Column keys ---- */
-
-static enum affinity key_affinity(const struct builder *builder)
-{
-    const struct table_schema *schema = &builder->table->schema;
-
-    return schema->columns[schema->primary.parts[0].column].affinity;
-}
+/* ---- Arguments ---- */
 
 static bool is_number(const struct cell *cell)
 {
     return cell->type == CELL_INTEGER || cell->type == CELL_REAL;
 }
 
-/* The argument as it is compared with a key of numeric affinity, and as it is with others. */
-static enum lsmkv_status argument_cell(const struct builder *builder, sqlite3_value *value, struct cell *cell)
+static enum affinity part_affinity(const struct builder *builder, const struct key_part *part)
 {
-    if (affinity_is_numeric(key_affinity(builder)))
+    return builder->request->schema->columns[part->column].affinity;
+}
+
+/* The argument as it is compared with a part of numeric affinity, and as it is with others. */
+static enum lsmkv_status argument_cell(enum affinity affinity, sqlite3_value *value, struct cell *cell)
+{
+    cell->type = CELL_NULL;
+    if (!value)
+        return LSMKV_OK;
+    if (affinity_is_numeric(affinity))
         (void)sqlite3_value_numeric_type(value);
     return cell_from_value(cell, value);
 }
 
-static enum lsmkv_status number_as_text(sqlite3_value *value, struct cell *cell)
-{
-    return affinity_store(cell, AFFINITY_TEXT, value);
-}
+/* ---- Bounds of the part after the bound ones ---- */
 
-static enum lsmkv_status add_equal_cell(const struct builder *builder, sqlite3_value *value)
-{
-    enum affinity affinity = key_affinity(builder);
-    struct cell cell;
-    enum lsmkv_status status = argument_cell(builder, value, &cell);
-
-    if (status || cell.type == CELL_NULL)
-        return status;
-    if (is_number(&cell) && !affinity_is_numeric(affinity)) {
-        if (affinity == AFFINITY_TEXT)
-            status = number_as_text(value, &cell);
-        if (!status)
-            status = add_numeric_text(builder);
-    }
-    return status ? status : add_point(builder, &cell);
-}
-
-/* Writes the lower bound; *none if nothing can be above the argument. */
-static enum lsmkv_status put_lower(const struct builder *builder, sqlite3_value *value, bool *none)
-{
-    struct cell cell;
-    enum lsmkv_status status = argument_cell(builder, value, &cell);
-
-    if (status)
-        return status;
-    *none = cell.type == CELL_NULL;
-    if (*none)
-        return LSMKV_OK;
-    /* Compared as numbers, every text that is none is above the argument. */
-    if (is_number(&cell) && key_affinity(builder) == AFFINITY_TEXT)
-        return put_table(builder);
-    return put_cell(builder, &cell, (builder->plan & PLAN_LOWER_STRICT) != 0);
-}
-
-/* What an upper bound leaves of keys that look like numbers. */
-enum numeric_text { NUMERIC_TEXT_AS_IS, NUMERIC_TEXT_ADDED };
-
-/* Writes the upper bound, and says whether text that looks like a number counts as below it as well. */
-static enum lsmkv_status put_upper(const struct builder *builder, sqlite3_value *value, bool *none,
-                                   enum numeric_text *numeric_text)
-{
-    enum affinity affinity = key_affinity(builder);
-    struct cell cell;
-    enum lsmkv_status status = argument_cell(builder, value, &cell);
-
-    if (status)
-        return status;
-    *none = cell.type == CELL_NULL;
-    *numeric_text = NUMERIC_TEXT_AS_IS;
-    if (*none)
-        return LSMKV_OK;
-    if (!affinity_is_numeric(affinity)) {
-        if (is_number(&cell) || (cell.type == CELL_TEXT && !(builder->plan & PLAN_UPPER_TEXT)))
-            *numeric_text = NUMERIC_TEXT_ADDED;
-        if (is_number(&cell) && affinity == AFFINITY_TEXT)
-            status = number_as_text(value, &cell);
-    }
-    return status ? status : put_cell(builder, &cell, !(builder->plan & PLAN_UPPER_STRICT));
-}
-
-/* Text that looks like a number, where it is not below the lower bound. */
-static enum lsmkv_status add_clipped_numeric_text(const struct builder *builder, size_t lower_at, size_t lower_size)
+static enum lsmkv_status add_rowid_range(const struct builder *builder)
 {
     struct key_ranges *ranges = builder->ranges;
-    enum lsmkv_status status = add_numeric_text(builder);
-    struct key_range *item;
+    const struct plan *plan = builder->plan;
+    sqlite3_value **argument = builder->arguments + plan->bound;
+    struct rowid_bounds bounds = ROWID_BOUNDS_ALL;
+    struct place lower, upper;
+    enum lsmkv_status status;
 
-    if (status)
-        return status;
-    item = &ranges->items[ranges->count - 1];
-    if (bytes_compare(bytes_slice(ranges->bytes.data + lower_at, lower_size), ranges_lower(ranges, ranges->count - 1)) >
-        0) {
-        item->lower_at = lower_at;
-        item->lower_size = lower_size;
-        if (bytes_compare(ranges_lower(ranges, ranges->count - 1), ranges_upper(ranges, ranges->count - 1)) >= 0)
-            ranges->count--;
-    }
-    return LSMKV_OK;
+    if (plan->lower == LOWER_EQUAL || plan->lower == LOWER_STRICT)
+        rowid_bounds_lower(&bounds, *argument, plan->lower == LOWER_STRICT);
+    argument += plan->lower != LOWER_NONE;
+    if (!bounds.empty && plan->upper != UPPER_NONE)
+        rowid_bounds_upper(&bounds, *argument, plan->upper == UPPER_STRICT);
+    if (bounds.empty)
+        return LSMKV_OK;
+    status = place_rowid(ranges, &lower, bounds.least, false);
+    if (!status)
+        status = place_rowid(ranges, &upper, bounds.greatest, true);
+    return status ? status : add_between(ranges, &lower, &upper, false);
 }
 
-static enum lsmkv_status add_cell_range(const struct builder *builder, sqlite3_value **arguments)
+/* *none if nothing can be above the argument. */
+static enum lsmkv_status place_lower(const struct builder *builder, const struct key_part *part, sqlite3_value **value,
+                                     struct place *place, bool *none)
 {
-    enum numeric_text numeric_text = NUMERIC_TEXT_AS_IS;
-    size_t lower = bound_start(builder), upper;
+    enum affinity affinity = part_affinity(builder, part);
+    struct cell cell;
     enum lsmkv_status status;
-    bool none = false;
 
-    status = builder->plan & PLAN_LOWER ? put_lower(builder, *arguments++, &none) : put_table(builder);
+    if (builder->plan->lower == LOWER_NONE || builder->plan->lower == LOWER_NOT_NULL)
+        return place_after_null(builder->ranges, place);
+    status = argument_cell(affinity, *value, &cell);
+    if (status)
+        return status;
+    *none = cell.type == CELL_NULL;
+    /* Compared as numbers, every text that is none is above the argument. */
+    if (is_number(&cell) && affinity == AFFINITY_TEXT)
+        return place_after_null(builder->ranges, place);
+    return place_cell(builder->ranges, place, &cell, part->collation, builder->plan->lower == LOWER_STRICT);
+}
+
+/* *none if nothing can be below the argument; *numeric_text if text that looks like a number counts as below it too. */
+static enum lsmkv_status place_upper(const struct builder *builder, const struct key_part *part, sqlite3_value **value,
+                                     struct place *place, bool *none, bool *numeric_text)
+{
+    enum affinity affinity = part_affinity(builder, part);
+    struct cell cell;
+    enum lsmkv_status status;
+
+    if (builder->plan->upper == UPPER_NONE) {
+        *place = (struct place){0, 0, true};
+        return LSMKV_OK;
+    }
+    status = argument_cell(affinity, *value, &cell);
+    if (status)
+        return status;
+    *none = cell.type == CELL_NULL;
+    if (!affinity_is_numeric(affinity)) {
+        *numeric_text = is_number(&cell) || (cell.type == CELL_TEXT && !builder->plan->upper_text);
+        if (is_number(&cell) && affinity == AFFINITY_TEXT)
+            status = affinity_store(&cell, AFFINITY_TEXT, *value);
+    }
+    if (status)
+        return status;
+    return place_cell(builder->ranges, place, &cell, part->collation, builder->plan->upper == UPPER_EQUAL);
+}
+
+static enum lsmkv_status add_cell_range(const struct builder *builder, const struct key_part *part)
+{
+    const struct plan *plan = builder->plan;
+    sqlite3_value **argument = builder->arguments + plan->bound;
+    bool none = false, numeric_text = false;
+    struct place lower, upper;
+    enum lsmkv_status status;
+
+    status = place_lower(builder, part, argument, &lower, &none);
+    if (!status && !none)
+        status = place_upper(builder, part, argument + (plan->lower != LOWER_NONE), &upper, &none, &numeric_text);
     if (status || none)
         return status;
-    upper = bound_start(builder);
-    if (builder->plan & PLAN_UPPER)
-        status = put_upper(builder, *arguments, &none, &numeric_text);
-    else
-        status = put_table_end(builder);
-    if (status || none)
-        return status;
-    status = add(builder, lower, upper, false);
-    if (!status && numeric_text == NUMERIC_TEXT_ADDED)
-        status = add_clipped_numeric_text(builder, lower, upper - lower);
+    if (place_is_below(builder->ranges, &lower, &upper))
+        status = add_between(builder->ranges, &lower, &upper, part->descending);
+    if (!status && numeric_text)
+        status = add_numeric_text(builder->ranges, &lower, part->descending);
     return status;
 }
 
-/* ---- All plans ---- */
+/* ---- Bound parts, one after the other ---- */
 
-static enum lsmkv_status add_equal(const struct builder *builder, sqlite3_value *value)
+static int bind_part(struct builder *builder, int index);
+
+static int add_rest(struct builder *builder)
 {
-    if (schema_has_rowid(&builder->table->schema))
-        return add_equal_rowid(builder, value);
-    return add_equal_cell(builder, value);
+    const struct key_shape *shape = builder->request->shape;
+    const struct plan *plan = builder->plan;
+    enum lsmkv_status status;
+
+    if (plan->lower == LOWER_NONE && plan->upper == UPPER_NONE)
+        status = add_prefix(builder->ranges, plan->bound == shape_parts(shape));
+    else if (plan->bound == shape->count)
+        status = add_rowid_range(builder);
+    else
+        status = add_cell_range(builder, &shape->parts[plan->bound]);
+    return error_from(builder->message, status, NULL);
 }
 
-static int add_list(const struct builder *builder, sqlite3_value *list, char **message)
+static int bind_rowid(struct builder *builder, sqlite3_value *value)
 {
-    sqlite3_value *value = NULL;
+    struct lsmkv_buf *prefix = &builder->ranges->prefix;
+    struct rowid_bounds bounds = ROWID_BOUNDS_ALL;
+    size_t size = prefix->size;
+    int rc;
+
+    if (!value)
+        return SQLITE_OK;
+    rowid_bounds_lower(&bounds, value, false);
+    if (!bounds.empty)
+        rowid_bounds_upper(&bounds, value, false);
+    if (bounds.empty)
+        return SQLITE_OK;
+    rc = error_from(builder->message, key_put_rowid(prefix, bounds.least), NULL);
+    if (!rc)
+        rc = add_rest(builder); /* the rowid is the last part */
+    prefix->size = size;
+    return rc;
+}
+
+static int bind_cell(struct builder *builder, int index, const struct cell *cell)
+{
+    const struct key_part *part = &builder->request->shape->parts[index];
+    struct lsmkv_buf *prefix = &builder->ranges->prefix;
+    size_t size = prefix->size;
+    int rc;
+
+    rc = error_from(builder->message, key_put_part(prefix, cell, part->collation, part->descending), NULL);
+    if (!rc)
+        rc = bind_part(builder, index + 1);
+    prefix->size = size;
+    return rc;
+}
+
+static int bind_value(struct builder *builder, int index, sqlite3_value *value)
+{
+    const struct key_part *part = &builder->request->shape->parts[index];
+    enum affinity affinity;
+    enum lsmkv_status status;
+    struct cell cell;
+
+    if (index == builder->request->shape->count)
+        return bind_rowid(builder, value);
+    affinity = part_affinity(builder, part);
+    status = argument_cell(affinity, value, &cell);
+    if (!status && cell.type == CELL_NULL && builder->plan->binds[index] != BIND_IS)
+        return SQLITE_OK;
+    if (!status && is_number(&cell) && !affinity_is_numeric(affinity)) {
+        status = add_numeric_text(builder->ranges, NULL, part->descending);
+        if (!status && affinity == AFFINITY_TEXT)
+            status = affinity_store(&cell, AFFINITY_TEXT, value);
+    }
+    return status ? error_from(builder->message, status, NULL) : bind_cell(builder, index, &cell);
+}
+
+static int bind_list(struct builder *builder, int index)
+{
+    sqlite3_value *list = builder->arguments[index], *value = NULL;
     int rc;
 
     for (rc = sqlite3_vtab_in_first(list, &value); rc == SQLITE_OK; rc = sqlite3_vtab_in_next(list, &value)) {
-        rc = error_from(message, add_equal(builder, value), NULL);
+        rc = bind_value(builder, index, value);
         if (rc)
             return rc;
     }
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-int ranges_build(struct key_ranges *ranges, const struct sql_table *table, int plan, sqlite3_value **arguments,
+static int bind_part(struct builder *builder, int index)
+{
+    if (index == builder->plan->bound)
+        return add_rest(builder);
+    if (builder->plan->binds[index] == BIND_LIST)
+        return bind_list(builder, index);
+    return bind_value(builder, index, builder->arguments[index]);
+}
+
+int ranges_build(struct key_ranges *ranges, const struct ranges_request *request, sqlite3_value **arguments,
                  char **message)
 {
-    const struct builder builder = {ranges, table, plan};
-    enum lsmkv_status status;
+    struct builder builder = {ranges, request, request->plan, arguments, message};
     int rc;
 
-    ranges->bytes.size = 0;
+    ranges->bytes.size = ranges->prefix.size = ranges->places.size = 0;
     ranges->count = 0;
-    if (plan & PLAN_IN) {
-        rc = add_list(&builder, arguments[0], message);
-    } else {
-        if (plan & PLAN_EQUAL)
-            status = add_equal(&builder, arguments[0]);
-        else if (schema_has_rowid(&table->schema))
-            status = add_rowid_range(&builder, arguments);
-        else
-            status = add_cell_range(&builder, arguments);
-        rc = error_from(message, status, NULL);
-    }
+    rc = error_from(message, key_put_keyspace(&ranges->prefix, request->keyspace), NULL);
+    if (!rc)
+        rc = bind_part(&builder, 0);
     if (!rc)
         merge(ranges);
     return rc;

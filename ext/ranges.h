@@ -1,17 +1,19 @@
 /*
  * ranges.h - from the arguments of xFilter to ranges of keys, sorted and disjoint.
  *
- * The ranges hold every row for which SQLite could find the constraint true, whatever affinity it compares with:
- *   - A key of numeric affinity is compared as a number with text that looks like one: the argument is converted.
- *   - A key of TEXT affinity and a number are compared as text, or, if the number comes from a numeric column, as
+ * The ranges hold every row for which SQLite could find the constraints true, whatever affinity it compares with:
+ *   - A part of numeric affinity is compared as a number with text that looks like one: the argument is converted.
+ *   - A part of TEXT affinity and a number are compared as text, or, if the number comes from a numeric column, as
  *     numbers after the key is converted. Keys that look like a number ('012', ' 12') are all in the ranges then.
- *   - A key without affinity and a number are compared as they are, or likewise.
+ *   - A part without affinity and a number are compared as they are, or likewise.
  *   - Text from a numeric column does not look like a number, but turns keys that do into numbers, which are below it.
+ * Where a part is widened so, the parts after it do not narrow the range.
  */
 #ifndef EXT_RANGES_H
 #define EXT_RANGES_H
 
-#include "ext/sql_table.h"
+#include "ext/bytes.h"
+#include "ext/plan.h"
 
 struct key_range {
     size_t lower_at, lower_size; /* in `bytes`; inclusive */
@@ -23,28 +25,38 @@ struct key_ranges {
     struct lsmkv_buf bytes;
     struct key_range *items;
     int count, capacity;
+    struct lsmkv_buf prefix, places; /* while they are built */
+};
+
+/* What keys look like, and how their parts are bound: `plan` tells of bound parts and bounds, nothing else of it counts. */
+struct ranges_request {
+    const struct table_schema *schema;
+    const struct key_shape *shape;
+    uint32_t keyspace;
+    const struct plan *plan;
 };
 
 void ranges_release(struct key_ranges *ranges); /* a zeroed one is fine */
 
-/* Replaces `ranges` with those of a plan (plan.h). The arguments may be converted in place. */
-int ranges_build(struct key_ranges *ranges, const struct sql_table *table, int plan, sqlite3_value **arguments,
+/* Replaces `ranges` with those of the request. The arguments may be converted in place; a NULL pointer is an SQL NULL. */
+int ranges_build(struct key_ranges *ranges, const struct ranges_request *request, sqlite3_value **arguments,
                  char **message);
 
 static inline struct lsmkv_slice ranges_lower(const struct key_ranges *ranges, int index)
 {
     const struct key_range *item = &ranges->items[index];
-    struct lsmkv_slice slice = {ranges->bytes.data + item->lower_at, item->lower_size};
 
-    return slice;
+    return bytes_slice(ranges->bytes.data + item->lower_at, item->lower_size);
 }
 
 static inline struct lsmkv_slice ranges_upper(const struct key_ranges *ranges, int index)
 {
     const struct key_range *item = &ranges->items[index];
-    struct lsmkv_slice slice = {ranges->bytes.data + item->upper_at, item->upper_size};
 
-    return slice;
+    return bytes_slice(ranges->bytes.data + item->upper_at, item->upper_size);
 }
+
+/* The same ranges in the same order. */
+bool ranges_equal(const struct key_ranges *a, const struct key_ranges *b);
 
 #endif

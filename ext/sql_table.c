@@ -37,6 +37,17 @@ struct sql_table *sql_table_new(struct connection *connection, const char *schem
     return table;
 }
 
+static void release_layouts(struct sql_table *table)
+{
+    int i;
+
+    row_layout_release(&table->layout);
+    for (i = 0; table->index_layouts && i < table->schema.index_count; i++)
+        row_layout_release(&table->index_layouts[i]);
+    memory_free(table->index_layouts);
+    table->index_layouts = NULL;
+}
+
 void sql_table_free(struct sql_table *table)
 {
     struct sql_table **link;
@@ -56,22 +67,35 @@ void sql_table_free(struct sql_table *table)
     sqlite3_free(table->broken);
     sqlite3_free(table->base.zErrMsg);
     shadow_release(&table->shadow);
-    row_layout_release(&table->layout);
+    plan_list_release(&table->plans);
+    release_layouts(table);
     schema_release(&table->schema);
     connection_unref(table->connection);
     memory_free(table);
+}
+
+static bool has_binary_part(const struct table_schema *schema)
+{
+    int path, i;
+
+    for (path = PLAN_PRIMARY; path < schema->index_count; path++) {
+        const struct key_shape *shape = plan_shape(schema, path);
+
+        for (i = 0; i < shape->count; i++) {
+            if (shape->parts[i].collation == COLLATION_BINARY)
+                return true;
+        }
+    }
+    return false;
 }
 
 /* In a UTF-16 database BINARY compares text by the bytes of UTF-16; keys lie in the order of those of UTF-8. */
 static int find_order(struct sql_table *table)
 {
     sqlite3_stmt *statement = NULL;
-    bool binary = false;
-    int i, rc;
+    int rc;
 
-    for (i = 0; i < table->schema.primary.count; i++)
-        binary = binary || table->schema.primary.parts[i].collation == COLLATION_BINARY;
-    if (!binary)
+    if (!has_binary_part(&table->schema))
         return SQLITE_OK;
     rc = sqlite3_prepare_v2(table->connection->db, "PRAGMA encoding", -1, &statement, NULL);
     if (!rc && sqlite3_step(statement) == SQLITE_ROW)
@@ -80,13 +104,29 @@ static int find_order(struct sql_table *table)
     return rc;
 }
 
+static enum lsmkv_status make_layouts(struct sql_table *table)
+{
+    const struct table_schema *schema = &table->schema;
+    enum lsmkv_status status = row_layout_init_table(&table->layout, schema);
+    int i;
+
+    if (status || !schema->index_count)
+        return status;
+    table->index_layouts = memory_alloc((size_t)schema->index_count * sizeof(*table->index_layouts));
+    if (!table->index_layouts)
+        return LSMKV_NOMEM;
+    for (i = 0; i < schema->index_count && !status; i++)
+        status = row_layout_init_index(&table->index_layouts[i], schema, &schema->indexes[i]);
+    return status;
+}
+
 int sql_table_declare(struct sql_table *table, char **message)
 {
     sqlite3 *db = table->connection->db;
     char *declaration = schema_declaration(&table->schema);
     int rc;
 
-    if (!declaration || row_layout_init_table(&table->layout, &table->schema)) {
+    if (!declaration || make_layouts(table)) {
         sqlite3_free(declaration);
         return SQLITE_NOMEM;
     }

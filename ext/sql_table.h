@@ -9,6 +9,7 @@
 #define EXT_SQL_TABLE_H
 
 #include "ext/connection.h"
+#include "ext/plan.h"
 #include "ext/row_codec.h"
 #include "ext/schema.h"
 #include "ext/session.h"
@@ -22,9 +23,11 @@ struct sql_table {
     struct sql_table *next; /* in connection->tables */
     char *schema_name, *name;
     struct table_schema schema;
-    struct row_layout layout; /* of its rows */
+    struct row_layout layout;         /* of its rows */
+    struct row_layout *index_layouts; /* of the entries of schema.indexes */
+    struct plan_list plans;           /* that statements may be using */
     struct shadow shadow;
-    bool unordered;          /* SQLite compares keys in another order than theirs: only = can use them */
+    bool unordered;          /* SQLite orders BINARY text in another way than keys: only = can use them */
     bool owner_moved;        /* the catalog is to be told at the next write: see owner.h */
     char *broken;            /* why the shadow table cannot be used; NULL: it can */
     char *store_name;        /* of the table in the store; known once attached */
@@ -74,6 +77,12 @@ struct sql_table *sql_table_find(struct connection *connection, const char *name
 static inline uint32_t sql_table_index_keyspace(const struct sql_table *table, int index)
 {
     return table->keyspace + 1 + (uint32_t)index;
+}
+
+/* The keyspace of a plan's path. */
+static inline uint32_t sql_table_path_keyspace(const struct sql_table *table, int path)
+{
+    return path == PLAN_PRIMARY ? table->keyspace : sql_table_index_keyspace(table, path);
 }
 
 /* The range of the keys of all rows: `bounds` holds 2 * LSMKV_TABLE_ID_SIZE bytes. */
