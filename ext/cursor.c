@@ -6,9 +6,10 @@
  */
 #include "ext/bytes.h"
 #include "ext/error.h"
+#include "ext/interrupt.h"
 #include "ext/memory.h"
-#include "ext/scan.h"
-#include "ext/sql_table.h"
+#include "ext/sorted.h"
+#include "ext/transient.h"
 
 struct sql_cursor {
     sqlite3_vtab_cursor base;
@@ -16,7 +17,14 @@ struct sql_cursor {
     const struct plan *plan; /* the present one */
     uint32_t keyspace;       /* of the rows, when the cursor was placed: a truncation changes the table's */
     struct scan scan;
+    struct kept_rows *kept; /* rows come from here, not from the scan; NULL: from the scan */
+    size_t match;           /* the one at hand */
+    struct transient transient;
+    struct kept_rows sorted;
     sqlite3_int64 rows_left; /* of a LIMIT; -1: no limit */
+
+    bool valid; /* on a row, or an entry: */
+    struct lsmkv_slice key, value;
 
     struct row_reader row; /* on the row at hand, once it was read */
     bool row_known;
@@ -72,6 +80,8 @@ int sql_cursor_close(sqlite3_vtab_cursor *base)
     struct sql_cursor *cursor = of(base);
 
     scan_release(&cursor->scan);
+    transient_release(&cursor->transient);
+    kept_rows_release(&cursor->sorted);
     lsmkv_cursor_close(cursor->lookups);
     if (cursor->counted)
         session_end_read(table_of(cursor)->session);
@@ -84,38 +94,65 @@ int sql_cursor_close(sqlite3_vtab_cursor *base)
 
 /* ---- Moving ---- */
 
-/* After a move: starts on the row or entry that the scan is on. */
+/* After a move: starts on the row or entry at hand, if there is one. */
 static int take_row(struct sql_cursor *cursor, enum lsmkv_status moved, const struct lsmkv_error *err)
 {
     struct row_reader *reader = in_index(cursor) ? &cursor->entry : &cursor->row;
 
-    if (moved)
-        return fail(cursor, moved, err);
     cursor->row_known = !in_index(cursor);
     cursor->row_key_known = false;
-    if (!cursor->scan.valid)
+    if (moved) {
+        cursor->valid = false;
+        return fail(cursor, moved, err && err->status ? err : NULL);
+    }
+    if (!cursor->valid)
         return SQLITE_OK;
-    moved = row_reader_set(reader, cursor->scan.key, cursor->scan.value);
+    moved = row_reader_set(reader, cursor->key, cursor->value);
     return moved ? fail(cursor, moved, NULL) : SQLITE_OK;
+}
+
+static int take_scanned(struct sql_cursor *cursor, enum lsmkv_status moved, const struct lsmkv_error *err)
+{
+    cursor->valid = cursor->scan.valid;
+    cursor->key = cursor->scan.key;
+    cursor->value = cursor->scan.value;
+    return take_row(cursor, moved, err);
+}
+
+static int take_kept(struct sql_cursor *cursor)
+{
+    enum lsmkv_status status = LSMKV_OK;
+    struct lsmkv_error err;
+
+    error_clear(&err);
+    cursor->valid = cursor->match < cursor->kept->match_count;
+    if (cursor->valid)
+        status = kept_rows_get(cursor->kept, cursor->match, &cursor->key, &cursor->value, &err);
+    return take_row(cursor, status, &err);
 }
 
 static int advance(struct sql_cursor *cursor)
 {
     struct lsmkv_error err;
 
+    if (cursor->kept) {
+        cursor->match++;
+        return take_kept(cursor);
+    }
     error_clear(&err);
-    return take_row(cursor, scan_next(&cursor->scan, &err), &err);
+    return take_scanned(cursor, scan_next(&cursor->scan, &err), &err);
 }
 
 /* LIMIT and OFFSET are the last two arguments of a plan that has them. */
 static int skip_offset(struct sql_cursor *cursor, int argc, sqlite3_value **argv)
 {
     sqlite3_int64 offset = sqlite3_value_int64(argv[argc - 1]);
+    unsigned steps = 0;
     int rc = SQLITE_OK;
 
     cursor->rows_left = sqlite3_value_int64(argv[argc - 2]);
-    for (; offset > 0 && cursor->scan.valid && !rc; offset--)
-        rc = advance(cursor);
+    for (; offset > 0 && cursor->valid && !rc; offset--)
+        rc = interrupt_is_due(table_of(cursor)->connection->db, &steps) ? SQLITE_INTERRUPT : advance(cursor);
     return rc;
 }
 
@@ -160,16 +197,49 @@ static int build_ranges(struct sql_cursor *cursor, sqlite3_value **argv)
     return ranges_build(&cursor->scan.ranges, &request, argv, &table->base.zErrMsg);
 }
 
+/* Sets `kept` where rows come from memory. */
+static int choose_source(struct sql_cursor *cursor, sqlite3_value **argv)
+{
+    struct sql_table *table = table_of(cursor);
+    const struct plan *plan = cursor->plan;
+    char **message = &table->base.zErrMsg;
+    bool ready = false;
+    int rc;
+
+    cursor->kept = NULL;
+    cursor->match = 0;
+    if (plan->order_count && cursor->scan.ranges.widened) {
+        cursor->kept = &cursor->sorted;
+        return sorted_read(&cursor->sorted, table, plan, &cursor->scan, message);
+    }
+    if (!plan->probe_count)
+        return SQLITE_OK;
+    rc = transient_ask(&cursor->transient, table, plan, &cursor->scan, &ready, message);
+    if (rc || !ready)
+        return rc;
+    cursor->kept = &cursor->transient.rows;
+    return transient_probe(&cursor->transient, argv + plan_path_arguments(plan), message);
+}
+
+static int go_to_first(struct sql_cursor *cursor)
+{
+    struct lsmkv_session *session = table_of(cursor)->session->engine;
+    struct lsmkv_error err;
+
+    if (cursor->kept)
+        return take_kept(cursor);
+    error_clear(&err);
+    return take_scanned(cursor, scan_start(&cursor->scan, session, cursor->plan->descending, &err), &err);
+}
+
 int sql_cursor_filter(sqlite3_vtab_cursor *base, int number, const char *text, int argc, sqlite3_value **argv)
 {
     struct sql_cursor *cursor = of(base);
     struct sql_table *table = table_of(cursor);
-    struct lsmkv_error err;
     int rc = sql_table_attach(table);
 
     (void)text;
-    error_clear(&err);
-    cursor->scan.valid = false;
+    cursor->valid = false;
     cursor->rows_left = -1;
     cursor->plan = table->plans.items[number];
     if (!rc)
@@ -180,9 +250,10 @@ int sql_cursor_filter(sqlite3_vtab_cursor *base, int number, const char *text, i
         rc = build_ranges(cursor, argv);
     if (!rc && in_index(cursor))
         rc = use_index(cursor);
-    if (rc)
-        return rc;
-    rc = take_row(cursor, scan_start(&cursor->scan, table->session->engine, cursor->plan->descending, &err), &err);
+    if (!rc)
+        rc = choose_source(cursor, argv);
+    if (!rc)
+        rc = go_to_first(cursor);
     if (!rc && cursor->plan->skip)
         rc = skip_offset(cursor, argc, argv);
     return rc;
@@ -195,7 +266,7 @@ int sql_cursor_next(sqlite3_vtab_cursor *base)
     if (cursor->rows_left > 0)
         cursor->rows_left--;
     if (cursor->rows_left == 0) {
-        cursor->scan.valid = false;
+        cursor->valid = false;
         return SQLITE_OK;
     }
     return advance(cursor);
@@ -205,7 +276,7 @@ int sql_cursor_eof(sqlite3_vtab_cursor *base)
 {
     const struct sql_cursor *cursor = of(base);
 
-    return !cursor->scan.valid || cursor->rows_left == 0;
+    return !cursor->valid || cursor->rows_left == 0;
 }
 
 /* ---- From an entry to its row ---- */
@@ -258,7 +329,7 @@ static int look_up_row(struct sql_cursor *cursor)
 /* The encoded key without its keyspace, by which SQLite knows the row. */
 static int hidden_key(struct sql_cursor *cursor, sqlite3_context *context)
 {
-    struct lsmkv_slice key = cursor->scan.key;
+    struct lsmkv_slice key = cursor->key;
     struct cell cell = {.type = CELL_BLOB};
     int rc = SQLITE_OK;
 
@@ -301,7 +372,7 @@ int sql_cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
     struct sql_cursor *cursor = of(base);
     int64_t value;
 
-    if (!key_get_rowid(cursor->scan.key, &value))
+    if (!key_get_rowid(cursor->key, &value))
         return fail(cursor, LSMKV_CORRUPT, NULL);
     *rowid = value;
     return SQLITE_OK;

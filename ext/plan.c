@@ -19,7 +19,9 @@ static void candidate_release(struct candidate *candidate)
 {
     memory_free(candidate->plan.binds);
     memory_free(candidate->plan.probes);
+    memory_free(candidate->plan.orders);
     memory_free(candidate->bound_by);
+    memory_free(candidate->probe_by);
     memory_free(candidate->pinned);
     memset(candidate, 0, sizeof(*candidate));
 }
@@ -35,9 +37,12 @@ static int candidate_init(struct candidate *candidate, const struct planner *pla
     candidate->exact = true;
     candidate->plan.binds = memory_alloc(parts * sizeof(*candidate->plan.binds));
     candidate->plan.probes = memory_alloc(constraints * sizeof(*candidate->plan.probes));
+    candidate->plan.orders = memory_alloc(((size_t)planner->info->nOrderBy + 1) * sizeof(*candidate->plan.orders));
     candidate->bound_by = memory_alloc(parts * sizeof(*candidate->bound_by));
+    candidate->probe_by = memory_alloc(constraints * sizeof(*candidate->probe_by));
     candidate->pinned = memory_alloc(parts * sizeof(*candidate->pinned));
-    if (candidate->plan.binds && candidate->plan.probes && candidate->bound_by && candidate->pinned)
+    if (candidate->plan.binds && candidate->plan.probes && candidate->plan.orders && candidate->bound_by &&
+        candidate->probe_by && candidate->pinned)
         return SQLITE_OK;
     candidate_release(candidate);
     return SQLITE_NOMEM;
@@ -148,7 +153,10 @@ static void bind(const struct planner *planner, struct candidate *candidate, con
     if (list && !*list_taken)
         candidate->plan.binds[part] = BIND_LIST;
     candidate->looped = candidate->looped || (list && *list_taken);
-    candidate->pinned[part] = candidate->plan.binds[part] != BIND_LIST && exact;
+    /* An unknown value is one value, but for a number that a part without numeric affinity is compared with. */
+    candidate->pinned[part] =
+        candidate->plan.binds[part] != BIND_LIST && (exact || !constant_type(planner, constraint));
+    candidate->uncertain = candidate->uncertain || (candidate->pinned[part] && !exact);
     candidate->exact = candidate->exact && exact;
     candidate->exact_count += candidate->exact;
     *list_taken = *list_taken || list;
@@ -262,6 +270,37 @@ static bool is_covering(const struct planner *planner, int path, const struct ke
     return true;
 }
 
+/* ---- Probes ---- */
+
+static bool is_probe(const struct planner *planner, const struct candidate *candidate, int constraint,
+                     enum collation *collation)
+{
+    const struct sqlite3_index_constraint *at = &planner->info->aConstraint[constraint];
+    const struct table_schema *schema = &planner->table->schema;
+    int path = candidate->plan.path;
+
+    if (!at->usable || at->op != SQLITE_INDEX_CONSTRAINT_EQ || at->iColumn < 0 || at->iColumn >= schema->count)
+        return false;
+    if (path != PLAN_PRIMARY && !row_layout_holds(&planner->table->index_layouts[path], at->iColumn))
+        return false;
+    return !is_used(candidate, constraint) && !is_list(planner, constraint) && !constant_type(planner, constraint) &&
+           collation_of_name(sqlite3_vtab_collation(planner->info, constraint), collation);
+}
+
+static void find_probes(const struct planner *planner, struct candidate *candidate)
+{
+    enum collation collation;
+    int i;
+
+    for (i = 0; i < planner->info->nConstraint; i++) {
+        if (!is_probe(planner, candidate, i, &collation))
+            continue;
+        candidate->plan.probes[candidate->plan.probe_count].column = planner->info->aConstraint[i].iColumn;
+        candidate->plan.probes[candidate->plan.probe_count].collation = collation;
+        candidate->probe_by[candidate->plan.probe_count++] = i;
+    }
+}
+
 static int make_candidate(const struct planner *planner, struct candidate *candidate, int path)
 {
     const struct key_shape *shape = plan_shape(&planner->table->schema, path);
@@ -274,6 +313,7 @@ static int make_candidate(const struct planner *planner, struct candidate *candi
     use_bounds(planner, candidate, shape);
     candidate->unique = is_unique(planner, candidate, shape);
     candidate->plan.covering = is_covering(planner, path, shape);
+    find_probes(planner, candidate);
     candidate_set_order(planner, candidate);
     rc = candidate_set_cost(planner, candidate);
     if (rc)
@@ -317,6 +357,8 @@ static void use_constraints(const struct planner *planner, const struct candidat
         if (i < candidate->plan.bound && candidate->plan.binds[i] == BIND_LIST)
             sqlite3_vtab_in(planner->info, constraint, 1);
     }
+    for (i = 0; i < candidate->plan.probe_count; i++)
+        planner->info->aConstraintUsage[candidate->probe_by[i]].argvIndex = count + i + 1;
 }
 
 /*
@@ -330,7 +372,7 @@ static void use_limit(const struct planner *planner, struct candidate *candidate
 
     if (planner->limit < 0 || planner->offset < 0 || (info->nOrderBy && !candidate->consumed))
         return;
-    if (!candidate->exact || candidate->looped)
+    if (!candidate->exact || candidate->looped || candidate->plan.probe_count)
         return;
     for (i = 0; i < info->nConstraint; i++) {
         if (i != planner->limit && i != planner->offset && !info->aConstraintUsage[i].argvIndex)

@@ -29,6 +29,12 @@ struct plan_probe {
     enum collation collation; /* of the comparison */
 };
 
+/* A term of the ORDER BY. */
+struct plan_order {
+    int part;      /* of the path's shape */
+    bool inverted; /* its order is not that of the key's bytes */
+};
+
 struct plan {
     char *text; /* for EXPLAIN QUERY PLAN: "by_level: level=? AND at>? ORDER LIMIT" */
     int path;
@@ -43,6 +49,12 @@ struct plan {
     bool covering;         /* entries of the index are enough, as far as xBestIndex was told */
     struct plan_probe *probes;
     int probe_count;
+    /*
+     * Where `ordered` builds on a part's being bound to one value of which nothing is known: the terms, for sorting if the
+     * ranges turn out to hold more values (ranges.widened). Else none.
+     */
+    struct plan_order *orders;
+    int order_count;
 };
 
 struct plan_list {

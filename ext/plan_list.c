@@ -11,6 +11,7 @@ static void plan_free(struct plan *plan)
     memory_free(plan->text);
     memory_free(plan->binds);
     memory_free(plan->probes);
+    memory_free(plan->orders);
     memory_free(plan);
 }
 
@@ -39,6 +40,19 @@ static bool same_probes(const struct plan *a, const struct plan *b)
     return true;
 }
 
+static bool same_orders(const struct plan *a, const struct plan *b)
+{
+    int i;
+
+    if (a->order_count != b->order_count)
+        return false;
+    for (i = 0; i < a->order_count; i++) {
+        if (a->orders[i].part != b->orders[i].part || a->orders[i].inverted != b->orders[i].inverted)
+            return false;
+    }
+    return true;
+}
+
 static bool same(const struct plan *a, const struct plan *b)
 {
     int i;
@@ -50,7 +64,8 @@ static bool same(const struct plan *a, const struct plan *b)
             return false;
     }
     return a->lower == b->lower && a->upper == b->upper && a->upper_text == b->upper_text && a->ordered == b->ordered &&
-           a->descending == b->descending && a->skip == b->skip && a->covering == b->covering && same_probes(a, b);
+           a->descending == b->descending && a->skip == b->skip && a->covering == b->covering && same_probes(a, b) &&
+           same_orders(a, b);
 }
 
 /* ---- Text ---- */
@@ -111,8 +126,10 @@ static char *make_text(const struct table_schema *schema, const struct plan *pla
     if (plan->covering)
         sqlite3_str_appendall(text, " COVERING");
     for (i = 0; i < plan->probe_count; i++)
-        sqlite3_str_appendf(text, "%s%s=?", i ? " AND " : " THEN IN MEMORY ",
+        sqlite3_str_appendf(text, "%s%s=?", i ? " AND " : " AUTOMATIC INDEX (",
                             column_name(schema, plan->probes[i].column));
+    if (plan->probe_count)
+        sqlite3_str_appendall(text, ")");
     made = sqlite3_str_finish(text);
     copy = made ? memory_copy_text(made, strlen(made)) : NULL;
     sqlite3_free(made);
@@ -141,7 +158,9 @@ static struct plan *plan_copy(const struct table_schema *schema, const struct pl
     made->text = make_text(schema, plan);
     made->binds = copy_items(plan->binds, (size_t)plan->bound * sizeof(*plan->binds));
     made->probes = copy_items(plan->probes, (size_t)plan->probe_count * sizeof(*plan->probes));
-    if (made->text && (made->binds || !plan->bound) && (made->probes || !plan->probe_count))
+    made->orders = copy_items(plan->orders, (size_t)plan->order_count * sizeof(*plan->orders));
+    if (made->text && (made->binds || !plan->bound) && (made->probes || !plan->probe_count) &&
+        (made->orders || !plan->order_count))
         return made;
     plan_free(made);
     return NULL;

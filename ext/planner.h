@@ -17,7 +17,9 @@ struct planner {
 struct candidate {
     struct plan plan; /* owns its arrays */
     int *bound_by;    /* per bound part: the constraint */
-    bool *pinned;     /* per bound part: all rows have the same value of it */
+    bool *pinned;     /* per bound part: all rows have the same value of it, ... */
+    bool uncertain;   /* ... unless a value turns out to be a number: see plan.orders */
+    int *probe_by;    /* per probe */
     int lower_by, upper_by;
     bool exact;      /* the ranges hold only what the constraints allow */
     int exact_count; /* constraints that SQLite need not test: the first ones, in the order of arguments */
@@ -40,7 +42,9 @@ void candidate_set_order(const struct planner *planner, struct candidate *candid
 
 /* ---- planner_cost.c ---- */
 
-/* Sets rows and cost. `bound` and bounds, order and covering are set. */
+/*
+ * Sets rows and cost; all else is set. Takes the probes away where reading the path again and again is no worse.
+ */
 int candidate_set_cost(const struct planner *planner, struct candidate *candidate);
 
 #endif

@@ -14,6 +14,9 @@
 #define ROWS_LEAST   10
 #define LIST_SIZE    25
 
+#define PROBE_ROWS_MIN 30 /* fewer are not worth an index in memory */
+#define PROBE_ROWS     10 /* that it is thought to give */
+
 enum { COST_ROW = 3, COST_ENTRY = 2, COST_LOOKUP = 10 };
 
 static double estimate(const struct planner *planner, struct lsmkv_slice lower, struct lsmkv_slice upper)
@@ -151,6 +154,22 @@ static int seeks(const struct candidate *candidate)
     return 1;
 }
 
+/*
+ * A probe costs little, but the first one reads the path; SQLite has no way to be told so. A tenth of that for each lets it
+ * take an index of another table where there is one.
+ */
+static void add_probes(struct candidate *candidate)
+{
+    if (!candidate->plan.probe_count)
+        return;
+    if (candidate->rows < PROBE_ROWS_MIN) {
+        candidate->plan.probe_count = 0;
+        return;
+    }
+    candidate->cost = 2 * COST_LOOKUP + candidate->cost / 10;
+    candidate->rows = PROBE_ROWS;
+}
+
 int candidate_set_cost(const struct planner *planner, struct candidate *candidate)
 {
     double all = table_rows(planner), rows = 0;
@@ -169,7 +188,8 @@ int candidate_set_cost(const struct planner *planner, struct candidate *candidat
     candidate->cost = COST_LOOKUP * seeks(candidate) + (rows - 1) * row_cost(candidate);
     if (candidate->plan.path != PLAN_PRIMARY && !candidate->plan.covering)
         candidate->cost += COST_LOOKUP;
+    add_probes(candidate);
     if (planner->info->nOrderBy && !candidate->consumed)
-        candidate->sort_cost = rows * log2(rows);
+        candidate->sort_cost = candidate->rows * log2(candidate->rows);
     return SQLITE_OK;
 }

@@ -126,21 +126,47 @@ static bool is_grouped(const struct planner *planner, const struct candidate *ca
     return true;
 }
 
+/* ---- Both ---- */
+
+/* Notes the terms, for rows that have to be sorted after all; false if one is no part of the key. */
+static bool note_orders(const struct planner *planner, struct candidate *candidate)
+{
+    const struct key_shape *shape = plan_shape(&planner->table->schema, candidate->plan.path);
+    const sqlite3_index_info *info = planner->info;
+    int term;
+
+    for (term = 0; term < info->nOrderBy; term++) {
+        int part = find_part(planner, shape, info->aOrderBy[term].iColumn);
+
+        if (part < 0 || !same_order(planner, shape, part))
+            return false;
+        candidate->plan.orders[term].part = part;
+        candidate->plan.orders[term].inverted =
+            (info->aOrderBy[term].desc != 0) != (part < shape->count && shape->parts[part].descending);
+    }
+    return true;
+}
+
 void candidate_set_order(const struct planner *planner, struct candidate *candidate)
 {
     int distinct = sqlite3_vtab_distinct(planner->info);
-    bool descending = false;
+    bool descending = false, fits;
 
     if (!planner->info->nOrderBy)
         return;
     if (candidate->unique) {
         candidate->consumed = true;
-    } else if (is_ordered(planner, candidate, &descending)) {
-        candidate->consumed = true;
-        candidate->plan.ordered = true;
-        candidate->plan.descending = descending;
-    } else if (distinct == DISTINCT_ANY ||
-               (distinct == DISTINCT_GROUPS && sqlite3_libversion_number() >= GROUPS_SINCE)) {
-        candidate->consumed = candidate->plan.ordered = is_grouped(planner, candidate);
+        return;
     }
+    fits = is_ordered(planner, candidate, &descending);
+    if (!fits &&
+        (distinct == DISTINCT_ANY || (distinct == DISTINCT_GROUPS && sqlite3_libversion_number() >= GROUPS_SINCE))) {
+        descending = false;
+        fits = is_grouped(planner, candidate);
+    }
+    if (!fits || (candidate->uncertain && !note_orders(planner, candidate)))
+        return;
+    candidate->plan.order_count = candidate->uncertain ? planner->info->nOrderBy : 0;
+    candidate->consumed = candidate->plan.ordered = true;
+    candidate->plan.descending = descending;
 }

@@ -37,6 +37,29 @@ void ranges_release(struct key_ranges *ranges)
     memset(ranges, 0, sizeof(*ranges));
 }
 
+enum lsmkv_status ranges_copy(struct key_ranges *to, const struct key_ranges *from)
+{
+    size_t size = (size_t)from->count * sizeof(*from->items);
+    enum lsmkv_status status;
+    struct key_range *items;
+
+    to->bytes.size = 0;
+    to->count = 0;
+    status = bytes_append(&to->bytes, from->bytes.data, from->bytes.size);
+    if (status || !from->count)
+        return status;
+    if (to->capacity < from->count) {
+        items = memory_resize(to->items, size);
+        if (!items)
+            return LSMKV_NOMEM;
+        to->items = items;
+        to->capacity = from->count;
+    }
+    memcpy(to->items, from->items, size);
+    to->count = from->count;
+    return LSMKV_OK;
+}
+
 bool ranges_equal(const struct key_ranges *a, const struct key_ranges *b)
 {
     int i;
@@ -419,6 +442,7 @@ static int bind_value(struct builder *builder, int index, sqlite3_value *value)
     if (!status && cell.type == CELL_NULL && builder->plan->binds[index] != BIND_IS)
         return SQLITE_OK;
     if (!status && is_number(&cell) && !affinity_is_numeric(affinity)) {
+        builder->ranges->widened = true;
         status = add_numeric_text(builder->ranges, NULL, part->descending);
         if (!status && affinity == AFFINITY_TEXT)
             status = affinity_store(&cell, AFFINITY_TEXT, value);
@@ -456,6 +480,7 @@ int ranges_build(struct key_ranges *ranges, const struct ranges_request *request
 
     ranges->bytes.size = ranges->prefix.size = ranges->places.size = 0;
     ranges->count = 0;
+    ranges->widened = false;
     rc = error_from(message, key_put_keyspace(&ranges->prefix, request->keyspace), NULL);
     if (!rc)
         rc = bind_part(&builder, 0);

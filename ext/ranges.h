@@ -25,6 +25,7 @@ struct key_ranges {
     struct lsmkv_buf bytes;
     struct key_range *items;
     int count, capacity;
+    bool widened;                    /* a bound part stands for more than one value */
     struct lsmkv_buf prefix, places; /* while they are built */
 };
 
@@ -55,6 +56,8 @@ static inline struct lsmkv_slice ranges_upper(const struct key_ranges *ranges, i
 
     return bytes_slice(ranges->bytes.data + item->upper_at, item->upper_size);
 }
+
+LSMKV_MUST_CHECK enum lsmkv_status ranges_copy(struct key_ranges *to, const struct key_ranges *from);
 
 /* The same ranges in the same order. */
 bool ranges_equal(const struct key_ranges *a, const struct key_ranges *b);
