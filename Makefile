@@ -14,6 +14,8 @@ PREFIX     ?=
 DESTDIR    ?=
 N          ?=
 FUZZ_SECONDS ?= 60
+SECONDS    ?= 600
+SEED       ?=
 
 WARNINGS   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 INCLUDES   := -I. -Ilsm
@@ -26,7 +28,7 @@ TEST_LIBS  := -lcmocka -lsqlite3 $(LIBS) -lm
 LSM_SRC    := $(wildcard lsm/*/*.c)
 EXT_SRC    := $(wildcard ext/*.c)
 SUPPORT_SRC := $(wildcard tests/support/*.c)
-TEST_DIRS  := crash stress fault sql unit
+TEST_DIRS  := crash stress fault sql oracle unit
 programs    = $(if $(wildcard tests/$(1)/*.c),$(sort $(shell grep -lE '^int main\>' tests/$(1)/*.c)))
 helpers     = $(filter-out $(call programs,$(1)),$(wildcard tests/$(1)/*.c))
 BENCH_SRC  := $(call programs,bench)
@@ -39,11 +41,12 @@ release_CFLAGS := $(CFLAGS) -fvisibility=hidden -D_FORTIFY_SOURCE=2 -fstack-prot
 release_LDFLAGS := $(LDFLAGS) -Wl,-z,relro,-z,now,-z,nodelete -Wl,--as-needed
 test_CFLAGS    := -g -Werror -DLSM_DEBUG -DSQLITE_CORE -fno-omit-frame-pointer
 plain_CFLAGS   := -O1 $(test_CFLAGS)
+coverage_CFLAGS := -O0 $(test_CFLAGS) -DNDEBUG --coverage -fprofile-update=atomic
 asan_CFLAGS    := -O1 $(test_CFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all
 tsan_CFLAGS    := -O1 $(test_CFLAGS) -fsanitize=thread
 fuzz_CFLAGS    := -O1 $(filter-out -Werror,$(test_CFLAGS)) -fsanitize=fuzzer-no-link,address,undefined \
                   -fno-sanitize-recover=all
-VARIANTS       := release plain asan tsan fuzz
+VARIANTS       := release plain coverage asan tsan fuzz
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -78,7 +81,7 @@ $$($(1)_$(2)): %: %.o $(patsubst %.c,$(BUILD)/$(1)/%.o,$(call helpers,$(2))) \
     $(BUILD)/$(1)/libtest.a $(BUILD)/$(1)/liblsm.a $(BUILD)/$(1)/libext.a
 	$$(Q)$$(CC) $$($(1)_CFLAGS) -o $$@ $$^ $(BUILD)/$(1)/liblsm.a $$(TEST_LIBS)
 endef
-$(foreach v,plain asan tsan,$(foreach d,$(TEST_DIRS),$(eval $(call program_rules,$(v),$(d)))))
+$(foreach v,plain coverage asan tsan,$(foreach d,$(TEST_DIRS),$(eval $(call program_rules,$(v),$(d)))))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -97,17 +100,20 @@ lsmkv.so: $(EXT_SRC:%.c=$(BUILD)/release/%.o) $(LSM_SRC:%.c=$(BUILD)/release/%.o
 
 setup:
 	@tests/support/setup.sh install check
+setup-dev:
+	@tests/support/setup.sh install check
+	@CC='$(CC)' tests/support/setup_dev.sh
 
 check:
 	@tests/support/setup.sh install check
 	+@MAKE='$(MAKE)' JOBS=$(JOBS) tests/support/check.sh
 
-SQL_SCRIPTS := $(wildcard tests/sql/*.sh)
+SCRIPTS := $(filter-out %/client.sh,$(wildcard tests/sql/*.sh tests/oracle/*.sh tests/clients/*.sh))
 RUN_TESTS = JOBS=$(JOBS) LSMKV_SO='$(CURDIR)/lsmkv.so' tests/support/run_tests.sh
 programs_of = $(foreach d,$(TEST_DIRS),$($(1)_$(d)))
 
 test: $(call programs_of,plain) lsmkv.so bench-programs
-	@$(RUN_TESTS) plain $(call programs_of,plain) $(SQL_SCRIPTS) $(wildcard tests/bench/*.sh)
+	@$(RUN_TESTS) plain $(call programs_of,plain) $(SCRIPTS) $(wildcard tests/bench/*.sh)
 
 test-asan: $(call programs_of,asan)
 	@$(RUN_TESTS) asan $(call programs_of,asan)
@@ -138,6 +144,14 @@ fuzz:
 	@tests/support/setup.sh install fuzz
 	+@$(MAKE) --no-print-directory -j$(JOBS) CC='$(CLANG)' fuzz-programs
 	@tests/support/fuzz.sh $(FUZZ_SECONDS) $(FUZZ)
+
+# Until something differs or the time is over; the script of a difference is made short.
+fuzz-sql: $(BUILD)/plain/tests/oracle/generated
+	@$< $(SECONDS) $(SEED)
+
+# Branches of ext/ that the oracle and the tests of ext/ take.
+coverage: $(coverage_oracle) $(coverage_sql)
+	@tests/support/coverage.sh $(BUILD)/coverage ext $^
 
 # ---- Lint ----
 
@@ -183,11 +197,12 @@ clean:
 
 help:
 	@sed -n 's/^#   \(make\)/\1/p' Makefile
-	@echo 'also: setup lint format check-format check-layers check-locks check-tidy check-cppcheck check-symbols'
+	@echo 'also: setup setup-dev lint format check-format check-layers check-locks check-tidy check-cppcheck check-symbols'
 	@echo '      test test-asan test-tsan crash [N=cycles] stress [N=...] fuzz [FUZZ_SECONDS=] bench [N=rows]'
+	@echo '      fuzz-sql [SECONDS= SEED=] coverage'
 	@echo '      bench-open [N=megabytes]'
 	@echo '      install uninstall [PREFIX= DESTDIR=] clean'
 
 FORCE:
-.PHONY: all setup check test test-asan test-tsan crash stress bench bench-open bench-programs fuzz fuzz-programs lint format check-format \
+.PHONY: all setup setup-dev check test test-asan test-tsan crash stress bench bench-open bench-programs fuzz fuzz-programs fuzz-sql coverage lint format check-format \
     check-layers check-locks check-tidy check-cppcheck check-symbols demo install uninstall clean help FORCE

@@ -1,0 +1,61 @@
+.test drop_and_create_roll_back
+CREATE VIRTUAL TABLE t USING lsmkv(k PRIMARY KEY, v, sync = off);
+INSERT INTO t VALUES(1, 'one');
+BEGIN;
+DROP TABLE t;
+SELECT * FROM t;
+CREATE VIRTUAL TABLE t USING lsmkv(a, b, c, sync = off);
+INSERT INTO t VALUES(1, 2, 3);
+SELECT * FROM t;
+ROLLBACK;
+SELECT * FROM t;
+BEGIN;
+DROP TABLE t;
+CREATE VIRTUAL TABLE t USING lsmkv(a, b, c, sync = off);
+INSERT INTO t VALUES(1, 2, 3);
+SAVEPOINT s;
+DROP TABLE t;
+ROLLBACK TO s;
+SELECT * FROM t;
+COMMIT;
+SELECT rowid, * FROM t;
+DROP TABLE t;
+SELECT * FROM t;
+DROP TABLE t;
+DROP TABLE IF EXISTS t;
+
+.test rename_keeps_rows_and_rolls_back
+CREATE VIRTUAL TABLE t USING lsmkv(k INTEGER PRIMARY KEY, v, sync = off);
+INSERT INTO t VALUES(1, 'one');
+ALTER TABLE t RENAME TO u;
+SELECT * FROM u;
+SELECT * FROM t;
+INSERT INTO u VALUES(2, 'two');
+BEGIN;
+ALTER TABLE u RENAME TO t;
+INSERT INTO t VALUES(3, 'three');
+SELECT * FROM t;
+ROLLBACK;
+SELECT * FROM u;
+INSERT INTO u VALUES(1, 'duplicate');
+.reopen
+SELECT * FROM u;
+CREATE VIRTUAL TABLE t USING lsmkv(k PRIMARY KEY, v, sync = off);
+INSERT INTO t SELECT * FROM u;
+SELECT * FROM t JOIN u USING (k);
+
+.test views_and_triggers_of_ordinary_tables_reach_it
+CREATE VIRTUAL TABLE t USING lsmkv(k INTEGER PRIMARY KEY, v, sync = off);
+CREATE TABLE o(k INTEGER PRIMARY KEY, v);
+CREATE VIEW w AS SELECT t.k, t.v || '!' AS v FROM t WHERE k > 1;
+CREATE TRIGGER copy AFTER INSERT ON o BEGIN INSERT OR REPLACE INTO t VALUES(new.k, new.v); END;
+CREATE TRIGGER uncopy AFTER DELETE ON o BEGIN DELETE FROM t WHERE k = old.k; END;
+INSERT INTO o VALUES(1, 'a'), (2, 'b'), (3, 'c');
+SELECT * FROM t;
+SELECT * FROM w WHERE k < 3;
+DELETE FROM o WHERE k = 2;
+SELECT * FROM w;
+BEGIN;
+INSERT INTO o VALUES(2, 'again'), (1, 'duplicate');
+COMMIT;
+SELECT * FROM t;

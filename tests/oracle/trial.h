@@ -1,0 +1,22 @@
+/*
+ * trial.h - runs a script on fresh databases in a process of its own, so that a crash, an assertion, a sanitizer's report
+ * or an endless loop is a difference like any other; and makes the script of a difference short.
+ */
+#ifndef TESTS_ORACLE_TRIAL_H
+#define TESTS_ORACLE_TRIAL_H
+
+#include "script.h"
+
+/*
+ * NULL if both sides agree, else a description that free() frees; its first line is the statement. `thorough` compares whole
+ * tables after every change, and hides what the child prints.
+ */
+char *trial_run(const struct script *script, bool thorough);
+
+/*
+ * Leaves out statements as long as a difference remains; at most `seconds`. Returns the description of the difference
+ * that the short script shows.
+ */
+char *trial_reduce(struct script *script, char *difference, unsigned seconds);
+
+#endif
