@@ -4,20 +4,33 @@
 
 #include "ext/error.h"
 
-#define HEADER      "lsmkv table N\n" /* N is one digit */
-#define VERSION_AT  (sizeof(HEADER) - 3)
-#define VERSION_MAX 2
+#define HEADER        "lsmkv table N\n" /* N is one digit */
+#define VERSION_AT    (sizeof(HEADER) - 3)
+#define VERSION_MAX   2
+#define VERSION_MOVED 2 /* the first that looks for the keyspaces of a table */
 
-char *catalog_definition(const struct table_schema *schema)
+static char *definition_of(const struct table_schema *schema, int version)
 {
     char *columns = schema_definition(schema), *definition = NULL;
 
     if (columns)
         definition = sqlite3_mprintf(HEADER "%s", columns);
     if (definition)
-        definition[VERSION_AT] = (char)('0' + schema_version(schema));
+        definition[VERSION_AT] = (char)('0' + version);
     sqlite3_free(columns);
     return definition;
+}
+
+char *catalog_definition(const struct table_schema *schema)
+{
+    return definition_of(schema, schema_version(schema));
+}
+
+char *catalog_moved_definition(const struct table_schema *schema)
+{
+    int version = schema_version(schema);
+
+    return definition_of(schema, version < VERSION_MOVED ? VERSION_MOVED : version);
 }
 
 /* True if `definition` starts with the header, whatever its number. */

@@ -13,6 +13,9 @@
 /* The definition of a table of this schema, to end with sqlite3_free(); NULL on failure. */
 char *catalog_definition(const struct table_schema *schema);
 
+/* The same for a table whose keys have moved, which versions before 2 do not know. */
+char *catalog_moved_definition(const struct table_schema *schema);
+
 /* The columns in `definition`, to end with sqlite3_free(). An error if it is of another version. */
 int catalog_columns(struct lsmkv_slice definition, char **columns, char **message);
 

@@ -171,15 +171,16 @@ static void setting(const struct lsmkv_options *options, const char *name, char 
 static int check_options(const struct creation *creation)
 {
     const struct arguments *arguments = &creation->arguments;
-    const struct lsmkv_options *present = lsmkv_store_options(session_store(creation->table->session));
+    struct lsmkv_options present;
     char asked[64], has[64];
     int i;
 
+    lsmkv_store_recorded_options(session_store(creation->table->session), &present);
     for (i = 0; i < arguments->option_count; i++) {
         const char *name = arguments->options[i].name;
 
         setting(&arguments->store, name, asked);
-        setting(present, name, has);
+        setting(&present, name, has);
         if (strcmp(asked, has) != 0)
             return error_set(creation->message, SQLITE_ERROR, "option %s: the store exists and has %s, not %s", name,
                              has, asked);

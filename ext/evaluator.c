@@ -269,8 +269,8 @@ static int make_default(struct evaluator *evaluator, int column, char **message)
     int rc;
 
     made->constant = is_constant(of->default_sql);
-    sqlite3_str_appendf(sql, "CREATE TABLE lsmkv_default_%d(lsmkv_probe INTEGER PRIMARY KEY, \"%w\" %s DEFAULT ", column,
-                        of->name, affinity_type(of->affinity));
+    sqlite3_str_appendf(sql, "CREATE TABLE lsmkv_default_%d(lsmkv_probe INTEGER PRIMARY KEY, \"%w\" %s DEFAULT ",
+                        column, of->name, affinity_type(of->affinity));
     schema_append_expression(sql, of->default_sql);
     sqlite3_str_appendall(sql, ")");
     rc = run(evaluator, sqlite3_str_finish(sql), message);

@@ -113,8 +113,9 @@ static int collect(struct view_cursor *cursor, const struct session *session)
 {
     const struct view_table *table = table_of(cursor->base.pVtab);
 
-    table->view->collect(&cursor->rows, session);
-    return cursor->rows.failed ? SQLITE_NOMEM : SQLITE_OK;
+    int rc = table->view->collect(&cursor->rows, session, &cursor->base.pVtab->zErrMsg);
+
+    return cursor->rows.failed ? SQLITE_NOMEM : rc;
 }
 
 static int collect_table(struct view_cursor *cursor, const char *name)
@@ -197,8 +198,17 @@ static int view_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int 
 
 static int view_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid)
 {
-    *rowid = (sqlite3_int64)cursor_of(cursor)->at + 1;
+    const struct view_cursor *at = cursor_of(cursor);
+    const struct introspect_view *view = table_of(cursor->pVtab)->view;
+
+    *rowid = view->rowid ? view->rowid(&at->rows, at->at) : (sqlite3_int64)at->at + 1;
     return SQLITE_OK;
+}
+
+static int view_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_int64 *rowid)
+{
+    (void)rowid;
+    return table_of(vtab)->view->update(table_of(vtab)->connection, argc, argv, &vtab->zErrMsg);
 }
 
 /* No xCreate: the tables exist in every connection by themselves. */
@@ -215,6 +225,20 @@ static const sqlite3_module view_module = {
     .xRowid = view_rowid,
 };
 
+static const sqlite3_module changeable_view_module = {
+    .xConnect = view_connect,
+    .xBestIndex = view_best_index,
+    .xDisconnect = view_disconnect,
+    .xOpen = view_open,
+    .xClose = view_close,
+    .xFilter = view_filter,
+    .xNext = view_next,
+    .xEof = view_eof,
+    .xColumn = view_column,
+    .xRowid = view_rowid,
+    .xUpdate = view_update,
+};
+
 static void context_free(void *context)
 {
     connection_unref(((struct view_context *)context)->connection);
@@ -229,7 +253,8 @@ static int register_view(struct connection *connection, const struct introspect_
         return SQLITE_NOMEM;
     context->connection = connection_ref(connection);
     context->view = view;
-    return sqlite3_create_module_v2(connection->db, view->name, &view_module, context, context_free);
+    return sqlite3_create_module_v2(connection->db, view->name, view->update ? &changeable_view_module : &view_module,
+                                    context, context_free);
 }
 
 int introspect_register(struct connection *connection)

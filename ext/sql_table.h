@@ -102,6 +102,12 @@ int sql_table_create(sqlite3 *db, void *context, int argc, const char *const *ar
 int sql_table_destroy(sqlite3_vtab *vtab);
 int sql_table_rename(sqlite3_vtab *vtab, const char *to);
 
+/*
+ * table_truncate.c: takes all rows away, in the transaction at hand or, outside of one, in one of its own. *rows and *bytes:
+ * about what went.
+ */
+int sql_table_truncate(struct sql_table *table, uint64_t *rows, uint64_t *bytes);
+
 /* plan.c */
 int sql_table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info);
 
