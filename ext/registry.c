@@ -21,6 +21,7 @@ struct open_store {
     bool in_memory;
     atomic_bool doomed;
     char *dir; /* constant */
+    struct handouts handouts;
 };
 
 /* The only global state of the extension. */
@@ -51,6 +52,7 @@ static struct open_store *entry_new(const char *dir, bool in_memory)
     }
     entry->in_memory = in_memory;
     entry->references = 1;
+    handouts_init(&entry->handouts);
     pthread_mutex_init(&entry->opening, NULL);
     return entry;
 }
@@ -60,6 +62,7 @@ static void entry_free(struct open_store *entry)
     if (!entry)
         return;
     pthread_mutex_destroy(&entry->opening);
+    handouts_release(&entry->handouts);
     memory_free(entry->dir);
     memory_free(entry);
 }
@@ -282,6 +285,11 @@ const char *registry_dir(const struct open_store *store)
 bool registry_in_memory(const struct open_store *store)
 {
     return store->in_memory;
+}
+
+struct handouts *registry_handouts(struct open_store *store)
+{
+    return &store->handouts;
 }
 
 void registry_set_doomed(struct open_store *store, bool doomed)

@@ -7,6 +7,7 @@
 #ifndef EXT_REGISTRY_H
 #define EXT_REGISTRY_H
 
+#include "ext/handout.h"
 #include "ext/sqlite.h"
 #include "lsm/lsmkv.h"
 
@@ -35,6 +36,9 @@ void registry_release(struct open_store *store); /* NULL is fine */
 struct lsmkv_store *registry_engine(struct open_store *store);
 const char *registry_dir(const struct open_store *store); /* ":memory:" for a private one */
 bool registry_in_memory(const struct open_store *store);
+
+/* The rowids that its open transactions have chosen. */
+struct handouts *registry_handouts(struct open_store *store);
 
 /* Whether the last close removes the files: set when no table is left in the store. */
 void registry_set_doomed(struct open_store *store, bool doomed);

@@ -2,32 +2,33 @@
 
 #include "ext/bytes.h"
 #include "ext/error.h"
+#include "ext/registry.h"
 
 #define TRIES 100 /* random rowids tried once the largest is taken */
 
 /* ---- Choosing ---- */
 
-/* Looks for the largest rowid in the table as this transaction sees it. */
-static int find_largest(const struct writer *writer, struct rowid_mark *mark)
+/* Looks for the largest rowid in the newest state and in what this transaction has written: no read, so no conflict. */
+static int find_largest(struct writer *writer, struct rowid_mark *mark)
 {
     struct lsmkv_error err;
     uint8_t bounds[2 * LSMKV_TABLE_ID_SIZE];
     struct lsmkv_slice lower, upper;
-    struct lsmkv_cursor *cursor = NULL;
     enum lsmkv_status status;
+    bool found = false;
 
     error_clear(&err);
     mark->largest = 0;
+    mark->seen = handouts_ended(registry_handouts(writer->table->session->store));
     sql_table_key_range(writer->table, bounds, &lower, &upper);
-    status = lsmkv_cursor_open(&cursor, writer_engine(writer), lower, upper, &err);
-    if (!status)
-        status = lsmkv_cursor_last(cursor, &err);
-    mark->empty = !status && !lsmkv_cursor_valid(cursor);
-    if (!status && !mark->empty && !key_get_rowid(lsmkv_cursor_key(cursor), &mark->largest))
-        status = LSMKV_CORRUPT;
-    lsmkv_cursor_close(cursor);
-    mark->known = status == LSMKV_OK;
-    return writer_fail(writer, status, &err);
+    status = lsmkv_last_key(writer_engine(writer), lower, upper, &writer->key, &found, &err);
+    if (status)
+        return writer_fail(writer, status, &err);
+    mark->empty = !found;
+    if (found && !key_get_rowid(bytes_of(&writer->key), &mark->largest))
+        return writer_fail(writer, LSMKV_CORRUPT, NULL);
+    mark->known = true;
+    return SQLITE_OK;
 }
 
 static int rowid_is_taken(struct writer *writer, int64_t rowid, bool *taken)
@@ -61,20 +62,27 @@ static int choose_random(struct writer *writer, int64_t *rowid)
 
 static int choose(struct writer *writer, int64_t *rowid)
 {
-    struct rowid_mark *mark = session_rowid_mark(writer->table->session, writer->table->keyspace);
-    int rc;
+    struct session *session = writer->table->session;
+    struct handouts *handouts = registry_handouts(session->store);
+    struct rowid_mark *mark = session_rowid_mark(session, writer->table->keyspace);
+    enum handout_outcome outcome = HANDOUT_STALE;
+    int rc = SQLITE_OK;
 
     if (!mark)
         return SQLITE_NOMEM;
-    if (!mark->known) {
-        rc = find_largest(writer, mark);
+    while (outcome == HANDOUT_STALE) {
+        if (!mark->known || mark->seen != handouts_ended(handouts))
+            rc = find_largest(writer, mark);
         if (rc)
             return rc;
+        if (mark->largest == INT64_MAX)
+            return choose_random(writer, rowid);
+        *rowid = mark->largest + 1;
+        outcome = handouts_choose(handouts, session, mark->keyspace, mark->seen, rowid);
     }
-    if (mark->largest == INT64_MAX)
+    if (outcome == HANDOUT_EXHAUSTED)
         return choose_random(writer, rowid);
-    *rowid = mark->largest + 1;
-    return SQLITE_OK;
+    return outcome == HANDOUT_NOMEM ? SQLITE_NOMEM : SQLITE_OK;
 }
 
 /* ---- What the statement says ---- */

@@ -2,8 +2,8 @@
  * rowid.h - the rowid of a new row: what the statement says, or the choice of one.
  *
  * SQLite does not know that rowid and INTEGER PRIMARY KEY are one: either may have been given, or changed. As in SQLite a
- * new row without one gets the largest rowid plus one. The largest is looked for once in a write transaction and then
- * remembered by the session.
+ * new row without one gets the largest rowid plus one, or a larger one where transactions of others are about to use that
+ * (handout.h). The largest is looked for when a transaction begins to write, and again when one of another has ended.
  */
 #ifndef EXT_ROWID_H
 #define EXT_ROWID_H

@@ -10,6 +10,7 @@
 static void session_free(struct session *session)
 {
     lsmkv_session_close(session->engine);
+    session_end_rowids(session);
     registry_release(session->store);
     memory_free(session->marks);
     memory_free(session->rowids);
@@ -185,6 +186,7 @@ int session_write(struct session *session, char **message)
     if (rc)
         return rc;
     session->writing = true;
+    session->wrote = true;
     session_forget_rowids(session);
     transaction_begin(connection);
     return SQLITE_OK;
@@ -216,4 +218,11 @@ void session_forget_rowids(struct session *session)
 
     for (i = 0; i < session->rowid_count; i++)
         session->rowids[i].known = false;
+}
+
+void session_end_rowids(struct session *session)
+{
+    if (session->wrote)
+        handouts_end(registry_handouts(session->store), session);
+    session->wrote = false;
 }

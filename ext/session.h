@@ -15,7 +15,8 @@
 struct rowid_mark {
     uint32_t keyspace;
     bool known;
-    bool empty; /* the table has no rows; `largest` is then 0 */
+    uint64_t seen; /* handouts_ended() when it was looked for */
+    bool empty;    /* the table has no rows; `largest` is then 0 */
     int64_t largest;
 };
 
@@ -31,6 +32,7 @@ struct session {
     uint64_t epoch;     /* rises at each end of a transaction */
     uint64_t *marks;    /* of the connection's savepoints; levels above `mark_count` are 0 */
     int mark_count, mark_capacity;
+    bool wrote; /* it has been writing in this transaction: others' largest rowids may have changed when it ends */
     struct rowid_mark *rowids;
     int rowid_count;
 };
@@ -66,5 +68,7 @@ int session_write(struct session *session, char **message);
 /* The remembered mark of a table, made if there is none; NULL on failure. Valid until the next call. */
 struct rowid_mark *session_rowid_mark(struct session *session, uint32_t keyspace);
 void session_forget_rowids(struct session *session);
+/* At the end of the transaction: rowids that it has chosen are no more its own. */
+void session_end_rowids(struct session *session);
 
 #endif

@@ -372,6 +372,7 @@ static void end_session(struct session *session, bool keep_snapshot)
     session->epoch++;
     if (state != LSMKV_SESSION_IDLE && !(keep_snapshot && state == LSMKV_SESSION_READING))
         (void)lsmkv_session_rollback(session->engine, NULL);
+    session_end_rowids(session);
     if (session->ddl)
         check_tables(session);
 }
