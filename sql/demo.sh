@@ -24,13 +24,13 @@ dpkg_packages() {
          END { flush() }' /var/lib/dpkg/status
 }
 
-# Lines "path TAB package TAB bytes" of those paths that are no directories, from paths.tsv. One stat looks at all of
-# them; a path that is not on this disk (an image without documentation) is a directory if another lies below it.
-files_only() {
+# Lines "path TAB package TAB bytes" from paths.tsv; a directory has no bytes. One stat looks at all of them; a path that is
+# not on this disk (an image without documentation) is a directory if another lies below it.
+with_sizes() {
     cut -f 1 paths.tsv | xargs -d '\n' stat -L --printf '%F\t%s\t%n\n' 2>/dev/null |
         awk -F '\t' 'FILENAME == "-" { if ($1 == "directory") directory[$3]; else bytes[$3] = $2; next }
                      FILENAME == "paths.tsv" && !second { parent = $1; sub(/\/[^\/]*$/, "", parent); directory[parent]; next }
-                     !($1 in directory) { print $1 "\t" $2 "\t" bytes[$1] }' - paths.tsv second=1 paths.tsv
+                     { print $1 "\t" $2 "\t" ($1 in directory ? "" : $1 in bytes ? bytes[$1] : 0) }' - paths.tsv second=1 paths.tsv
 }
 
 rm -rf "$work"
@@ -39,12 +39,12 @@ cd "$work"
 
 if ls /var/lib/dpkg/info/*.list >/dev/null 2>&1; then
     echo "input: the file lists of this machine's packages (/var/lib/dpkg/info/*.list, /var/lib/dpkg/status)"
-    dpkg_paths | awk -F '\t' '$1 ~ /^\/.+/ && $1 != "/."' >paths.tsv
+    dpkg_paths | awk -F '\t' '$1 ~ /^\/.+/ && $1 != "/." && !seen[$0]++' >paths.tsv
     dpkg_packages >packages.tsv
-    files_only >files.tsv
+    with_sizes >files.tsv
 else
-    echo 'input: the files below /usr, by find; their first two folders stand for the package'
-    find /usr -xdev -type f -printf '%p\t%s\n' 2>/dev/null |
+    echo 'input: what lies below /usr, by find; their first two folders stand for the package'
+    find /usr -xdev \( -type f -printf '%p\t%s\n' -o -type d -printf '%p\t\n' \) 2>/dev/null |
         awk -F '\t' '!/["]/ { split($1, part, "/"); print $1 "\t" part[2] "-" part[3] "\t" $2 }' >files.tsv
     cut -f 2 files.tsv | sort -u | awk '{ print $1 "\t-\t-" }' >packages.tsv
 fi
