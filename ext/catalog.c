@@ -81,22 +81,62 @@ int catalog_place(struct session *session, uint32_t id, struct table_place *plac
     return error_from(message, status, &err);
 }
 
+struct name_search {
+    const char *wanted;
+    char *stored;
+};
+
+static enum lsmkv_status match_name(void *context, const char *name, const struct lsmkv_table_entry *entry)
+{
+    struct name_search *search = context;
+
+    (void)entry;
+    if (sqlite3_stricmp(name, search->wanted) != 0)
+        return LSMKV_OK;
+    search->stored = sqlite3_mprintf("%s", name);
+    return search->stored ? LSMKV_INTERRUPTED : LSMKV_NOMEM;
+}
+
+int catalog_find(struct session *session, const char *name, struct lsmkv_table_entry *entry, char **stored,
+                 char **message)
+{
+    struct name_search search = {.wanted = name};
+    struct lsmkv_error err = {LSMKV_OK, ""};
+    enum lsmkv_status status;
+    bool found = false;
+
+    *stored = NULL;
+    status = lsmkv_catalog_each(session->engine, match_name, &search, &err);
+    if (status && !search.stored)
+        return error_from(message, status, &err);
+    if (!search.stored)
+        return SQLITE_OK;
+    error_clear(&err);
+    status = lsmkv_catalog_find(session->engine, search.stored, entry, &found, &err);
+    if (status || !found) {
+        sqlite3_free(search.stored);
+        return error_from(message, status, &err);
+    }
+    *stored = search.stored;
+    return SQLITE_OK;
+}
+
 int catalog_free_name(struct session *session, const char *wanted, char **name, char **message)
 {
     struct lsmkv_table_entry entry = LSMKV_TABLE_ENTRY_INIT;
-    struct lsmkv_error err = {LSMKV_OK, ""};
-    enum lsmkv_status status = LSMKV_OK;
-    bool found = true;
-    int number;
+    char *stored = NULL;
+    int number, rc = SQLITE_OK;
 
     *name = NULL;
-    for (number = 1; found && !status; number++) {
+    for (number = 1; !rc && (stored || number == 1); number++) {
+        sqlite3_free(stored);
         sqlite3_free(*name);
         *name = number == 1 ? sqlite3_mprintf("%s", wanted) : sqlite3_mprintf("%s %d", wanted, number);
-        status = *name ? lsmkv_catalog_find(session->engine, *name, &entry, &found, &err) : LSMKV_NOMEM;
+        rc = *name ? catalog_find(session, *name, &entry, &stored, message) : SQLITE_NOMEM;
     }
+    sqlite3_free(stored);
     lsmkv_buf_release(&entry.definition);
-    return error_from(message, status, &err);
+    return rc;
 }
 
 static enum lsmkv_status count_one(void *context, const char *name, const struct lsmkv_table_entry *entry)

@@ -28,6 +28,13 @@ struct table_place {
 /* The place of the table with that id; without a name, and SQLITE_OK, if there is none. */
 int catalog_place(struct session *session, uint32_t id, struct table_place *place, char **message);
 
+/*
+ * Finds a table by name, in any letter case, as SQL compares names. `*stored`, to end with sqlite3_free(), is the name as
+ * the catalog has it; NULL, with SQLITE_OK, if there is no such table. `entry` is as for lsmkv_catalog_find().
+ */
+int catalog_find(struct session *session, const char *name, struct lsmkv_table_entry *entry, char **stored,
+                 char **message);
+
 /* `wanted`, or where a table has that name one made from it that none has; to end with sqlite3_free(). */
 int catalog_free_name(struct session *session, const char *wanted, char **name, char **message);
 

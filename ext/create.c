@@ -276,9 +276,7 @@ static int settle_name(struct creation *creation)
 static int find_table(struct creation *creation)
 {
     struct lsmkv_table_entry entry = LSMKV_TABLE_ENTRY_INIT;
-    struct lsmkv_error err = {LSMKV_OK, ""};
     struct sql_table *table = creation->table;
-    bool found = false;
     int rc = session_write(table->session, creation->message);
 
     if (rc)
@@ -289,12 +287,12 @@ static int find_table(struct creation *creation)
     rc = settle_name(creation);
     if (rc)
         return rc;
-    rc = error_from(creation->message,
-                    lsmkv_catalog_find(table->session->engine, name_in_store(creation), &entry, &found, &err), &err);
+    rc = catalog_find(table->session, name_in_store(creation), &entry, &table->store_name, creation->message);
     if (!rc)
-        rc = found ? open_table(creation, &entry) : make_table(creation);
+        rc = table->store_name ? open_table(creation, &entry) : make_table(creation);
     lsmkv_buf_release(&entry.definition);
-    table->store_name = sqlite3_mprintf("%s", name_in_store(creation));
+    if (!rc && !table->store_name)
+        table->store_name = sqlite3_mprintf("%s", name_in_store(creation));
     return rc || table->store_name ? rc : SQLITE_NOMEM;
 }
 

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "ext/catalog.h"
 #include "ext/error.h"
 #include "ext/hub.h"
 #include "ext/owner.h"
@@ -65,6 +66,21 @@ int sql_table_destroy(sqlite3_vtab *vtab)
     return rc;
 }
 
+/* In any letter case only this table may have the name. */
+static int check_name_is_free(struct sql_table *table, const char *name)
+{
+    struct lsmkv_table_entry entry = LSMKV_TABLE_ENTRY_INIT;
+    char *stored = NULL;
+    int rc = catalog_find(table->session, name, &entry, &stored, &table->base.zErrMsg);
+
+    if (!rc && stored && entry.id != table->shadow.table_id)
+        rc = error_set(&table->base.zErrMsg, SQLITE_ERROR, "%s already holds a table %s",
+                       registry_dir(table->session->store), stored);
+    sqlite3_free(stored);
+    lsmkv_buf_release(&entry.definition);
+    return rc;
+}
+
 /* A table that bears another name in the store keeps it. In memory names need not agree, and may be taken. */
 static int rename_in_store(struct sql_table *table, const char *to)
 {
@@ -72,13 +88,17 @@ static int rename_in_store(struct sql_table *table, const char *to)
     enum lsmkv_status status;
     int rc = sql_table_attach(table);
 
-    if (rc || strcmp(table->store_name, table->name) != 0)
+    if (!rc)
+        rc = session_write(table->session, &table->base.zErrMsg);
+    if (!rc)
+        rc = sql_table_check_alive(table); /* and what it is called now */
+    if (rc || sqlite3_stricmp(table->store_name, table->name) != 0 || strcmp(table->store_name, to) == 0)
         return rc;
-    rc = session_write(table->session, &table->base.zErrMsg);
+    rc = check_name_is_free(table, to);
     if (rc)
         return rc;
     table->session->ddl = true;
-    status = lsmkv_catalog_rename(table->session->engine, table->name, to, &err);
+    status = lsmkv_catalog_rename(table->session->engine, table->store_name, to, &err);
     return error_from(&table->base.zErrMsg, status, &err);
 }
 
