@@ -88,6 +88,17 @@ struct lsmkv_store *session_store(const struct session *session)
 
 /* ---- Reading ---- */
 
+/*
+ * A snapshot that cursors took before the transaction began is not the transaction's: its reads are not tracked, and it may
+ * be older than what the transaction should see. The cursors keep what they hold.
+ */
+static void let_untracked_go(struct session *session)
+{
+    if (session->connection->hub_joined && !session->tracked &&
+        lsmkv_session_state(session->engine) == LSMKV_SESSION_READING)
+        (void)lsmkv_session_rollback(session->engine, NULL);
+}
+
 int session_read(struct session *session, bool *counted, char **message)
 {
     struct connection *connection = session->connection;
@@ -101,11 +112,13 @@ int session_read(struct session *session, bool *counted, char **message)
         if (rc)
             return rc;
     }
+    let_untracked_go(session);
     state = lsmkv_session_state(session->engine);
     if (state == LSMKV_SESSION_IDLE) {
-        rc = error_from(message, lsmkv_session_read(session->engine, false, &err), &err);
+        rc = error_from(message, lsmkv_session_read(session->engine, connection->hub_joined, &err), &err);
         if (rc)
             return rc;
+        session->tracked = connection->hub_joined;
     }
     if (!*counted)
         session->readers++;
@@ -124,12 +137,13 @@ void session_end_read(struct session *session)
 
 /* ---- Writing ---- */
 
-static bool holds_another_turn(const struct session *session)
+/* Whether others may wait for this connection, in another store: its turn, or its prepare. Then it waits for nobody. */
+static bool is_waited_for(const struct session *session)
 {
     const struct session *other;
 
     for (other = session->connection->sessions; other; other = other->next) {
-        if (other != session && lsmkv_session_state(other->engine) >= LSMKV_SESSION_WRITING)
+        if (other != session && (session_is_prepared(other) || (other->writing && other->exclusive)))
             return true;
     }
     return false;
@@ -152,7 +166,7 @@ int64_t session_wait_ms(const struct session *session)
 {
     int64_t wait_ms;
 
-    if (holds_another_turn(session))
+    if (is_waited_for(session))
         return 0;
     wait_ms = busy_timeout(session->connection->db);
     return wait_ms > 0 ? wait_ms : -1;
@@ -169,6 +183,22 @@ static enum lsmkv_status take_turn(struct session *session, struct lsmkv_error *
     return lsmkv_session_write(session->engine, LSMKV_WRITE_EXCLUSIVE, session_wait_ms(session), err);
 }
 
+/*
+ * A statement by itself has the turn from its beginning, so it cannot conflict. A transaction may last: it takes the turn
+ * when it commits; and what has read goes on from its snapshot.
+ */
+static enum lsmkv_status begin_to_write(struct session *session, struct lsmkv_error *err)
+{
+    enum lsmkv_session_state state = lsmkv_session_state(session->engine);
+
+    if (state == LSMKV_SESSION_PREPARED)
+        return lsmkv_session_write(session->engine, LSMKV_WRITE_OPTIMISTIC, 0, err); /* in the mode it was in */
+    session->exclusive = state == LSMKV_SESSION_IDLE && sqlite3_get_autocommit(session->connection->db);
+    if (session->exclusive)
+        return take_turn(session, err);
+    return lsmkv_session_write(session->engine, LSMKV_WRITE_OPTIMISTIC, 0, err);
+}
+
 int session_write(struct session *session, char **message)
 {
     struct connection *connection = session->connection;
@@ -177,12 +207,12 @@ int session_write(struct session *session, char **message)
 
     if (session->writing)
         return SQLITE_OK;
-    /* Outside of a followed transaction a snapshot is only a cursor's: the statement starts from the newest state. */
-    if (!connection->hub_joined && lsmkv_session_state(session->engine) == LSMKV_SESSION_READING)
+    /* A snapshot of cursors only: the statement or transaction starts from the newest state. */
+    if (!session->tracked && lsmkv_session_state(session->engine) == LSMKV_SESSION_READING)
         (void)lsmkv_session_rollback(session->engine, NULL); /* cursors keep what they hold */
     rc = transaction_admit(session, message);
     if (!rc)
-        rc = error_from(message, take_turn(session, &err), &err);
+        rc = error_from(message, begin_to_write(session, &err), &err);
     if (rc)
         return rc;
     session->writing = true;

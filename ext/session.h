@@ -3,7 +3,7 @@
  *
  * Reads: in a transaction that the hub follows, one snapshot for all reads. Elsewhere a snapshot for as long as any
  * cursor of the connection reads the store, as SQLite keeps its own read transaction open.
- * Writes: session_write() takes the store's turn; what follows is transaction.h's.
+ * Writes: session_write() begins; what follows is transaction.h's.
  */
 #ifndef EXT_SESSION_H
 #define EXT_SESSION_H
@@ -26,6 +26,8 @@ struct session {
     struct open_store *store;
     struct lsmkv_session *engine;
     unsigned readers;   /* cursors that read in it now */
+    bool tracked;       /* READING: the snapshot is the transaction's, not only that of cursors */
+    bool exclusive;     /* writing: it has held the turn since it began */
     bool writing;       /* the engine's session is WRITING: rows can be put */
     uint64_t marked_as; /* the name that the marker knows a prepare by; 0: it has none */
     bool ddl;           /* the transaction has changed the catalog, or made the store */
@@ -60,8 +62,8 @@ int session_read(struct session *session, bool *counted, char **message);
 void session_end_read(struct session *session);
 
 /*
- * Makes the session ready for writes. Waits for other writers as long as busy_timeout says (the store's wait_ms where
- * that is 0), and not at all while the connection holds the turn of another store. Cheap when it is ready.
+ * Makes the session ready for writes. A statement by itself waits for the store's turn, session_wait_ms() at most; in a
+ * transaction nobody is waited for until it is committed, which fails if what it has read was changed. Cheap when ready.
  */
 int session_write(struct session *session, char **message);
 
