@@ -298,6 +298,17 @@ static void remove_index(struct table_schema *schema, int position)
             (size_t)(schema->index_count - position) * sizeof(*schema->indexes));
 }
 
+/* A key that a UNIQUE before it has said is checked where that UNIQUE stands: in SQLite it becomes the key. */
+static void remove_redundant(struct table_schema *schema, int position)
+{
+    bool is_key =
+        position < schema->primary_position && same_columns(&schema->indexes[position].shape, &schema->primary);
+
+    remove_index(schema, position);
+    if (is_key)
+        schema->primary_position = position;
+}
+
 /* "unique_a_b", or "unique_a_b_2" where that is taken. */
 static int name_unique(struct table_schema *schema, struct table_index *index)
 {
@@ -343,7 +354,7 @@ static int settle_indexes(struct table_schema *schema, char **message)
         return rc;
     for (i = schema->index_count - 1; i >= 0; i--) {
         if (is_redundant(schema, i))
-            remove_index(schema, i);
+            remove_redundant(schema, i);
     }
     for (i = 0; i < schema->index_count && !rc; i++)
         rc = complete_index(schema, &schema->indexes[i]);

@@ -496,6 +496,26 @@ static void names_of_unique_constraints_are_free_ones(void **state)
     schema_release(&schema);
 }
 
+static void a_key_that_a_unique_has_said_takes_its_place(void **state)
+{
+    struct table_schema schema, again;
+    char *definition;
+
+    (void)state;
+    parse(&schema, "c UNIQUE, d UNIQUE, e, UNIQUE (e), PRIMARY KEY (c)");
+    assert_int_equal(schema.index_count, 2);
+    assert_int_equal(schema.primary_position, 0);
+    schema_release(&schema);
+    parse(&schema, "c, d UNIQUE, UNIQUE (c), UNIQUE (d, c), PRIMARY KEY (c)");
+    assert_int_equal(schema.primary_position, 1);
+    definition = schema_definition(&schema);
+    parse(&again, definition);
+    assert_true(schema_equal(&schema, &again));
+    sqlite3_free(definition);
+    schema_release(&schema);
+    schema_release(&again);
+}
+
 /* A part of the key in an index is there again behind its own parts: the end of an entry is the whole key of the row. */
 static void entries_of_an_index_end_with_the_key(void **state)
 {
@@ -524,6 +544,7 @@ int main(void)
         cmocka_unit_test(schemas_that_differ_are_not_equal),
         cmocka_unit_test(only_definitions_that_need_it_are_of_version_2),
         cmocka_unit_test(names_of_unique_constraints_are_free_ones),
+        cmocka_unit_test(a_key_that_a_unique_has_said_takes_its_place),
         cmocka_unit_test(entries_of_an_index_end_with_the_key),
     };
 
