@@ -424,6 +424,97 @@ static void a_locked_database_of_the_marker_is_busy(void **state)
     kit_close(other);
 }
 
+/* ---- Others meanwhile ---- */
+
+/* A connection that writes to the store of `f` without its database file. */
+static sqlite3 *open_beside(const struct fixture *f)
+{
+    sqlite3 *db = kit_open(":memory:");
+
+    kit_run(db, "CREATE VIRTUAL TABLE v USING lsmkv('%q-lsmkv', table = kv); PRAGMA busy_timeout = 1", f->path);
+    return db;
+}
+
+/* A COMMIT that SQLite refuses may stay so for minutes: it holds nothing that keeps other writers from committing. */
+static void others_commit_while_a_commit_is_refused(void **state)
+{
+    static const char *const ends[] = {"COMMIT", "UPDATE kv SET value = 0 WHERE key = 'c'; COMMIT",
+                                       "INSERT INTO o VALUES(1); COMMIT", "ROLLBACK"};
+    struct fixture f;
+    size_t i;
+    int n;
+
+    (void)state;
+    for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        sqlite3 *reader = begin_refused_commit(&f), *other = open_beside(&f);
+
+        for (n = 0; n < 20; n++)
+            kit_run(other, "INSERT INTO v VALUES(%d, 0)", n);
+        kit_run(other, "BEGIN; SELECT * FROM v WHERE key = 'a'; UPDATE v SET value = 7 WHERE key = 'a'; COMMIT");
+        kit_fails(f.db, SQLITE_BUSY, "database is locked", "COMMIT");
+        kit_run(other, "INSERT INTO v VALUES(20, 0)");
+        kit_run(reader, "COMMIT");
+        kit_run(f.db, ends[i]);
+        kit_expect(other, i == 3 ? "23|0\n" : "24|1\n", "SELECT count(*), sum(key = 'c') FROM v");
+        kit_close(f.db);
+        kit_close(other);
+        kit_close(reader);
+    }
+}
+
+/* Who reads lsmkv rows and changes ordinary ones by them is told when they are no more so. */
+static void ordinary_rows_are_not_committed_on_stale_reads(void **state)
+{
+    struct fixture f;
+    sqlite3 *other;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < MODES; i++) {
+        open_mode(&f, modes[i]);
+        other = open_beside(&f);
+        kit_run(f.db, "BEGIN; INSERT INTO o SELECT value FROM kv WHERE key = 'a'");
+        kit_run(other, "UPDATE v SET value = 5 WHERE key = 'b'");
+        kit_run(f.db, "COMMIT");
+        kit_run(f.db, "BEGIN; INSERT INTO o SELECT value FROM kv WHERE key = 'a'");
+        kit_run(other, "UPDATE v SET value = 5 WHERE key = 'a'");
+        assert_int_equal(kit_try(f.db, "COMMIT"), SQLITE_BUSY_SNAPSHOT);
+        assert_true(sqlite3_get_autocommit(f.db));
+        kit_expect(f.db, "1\n", "SELECT x FROM o");
+        kit_close(f.db);
+        kit_close(other);
+    }
+}
+
+/* Two stores: whoever holds the one does not wait for the other, so two of them cannot wait for each other. */
+static void a_writer_of_two_stores_is_busy_at_once(void **state)
+{
+    sqlite3_stmt *statement = NULL;
+    struct fixture f;
+    sqlite3 *other;
+
+    (void)state;
+    open_mode(&f, "WAL");
+    kit_run(f.db, "CREATE VIRTUAL TABLE far USING lsmkv('%q-far', a INTEGER PRIMARY KEY, sync = off)", f.path);
+    kit_run(f.db, "PRAGMA busy_timeout = 60000");
+    other = kit_open(":memory:");
+    kit_run(other, "CREATE VIRTUAL TABLE w USING lsmkv('%q-far', table = far)", f.path);
+    assert_int_equal(sqlite3_prepare_v2(other, "INSERT INTO w VALUES(1), (2) RETURNING a", -1, &statement, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    kit_run(
+        f.db,
+        "CREATE TRIGGER both AFTER INSERT ON o BEGIN INSERT INTO kv VALUES(new.x, 0); INSERT INTO far VALUES(9); END");
+    assert_int_equal(kit_try(f.db, "INSERT INTO o VALUES('c')"), SQLITE_BUSY);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
+    sqlite3_finalize(statement);
+    kit_run(f.db, "INSERT INTO o VALUES('c')");
+    kit_expect(f.db, "3|3\n", "SELECT (SELECT count(*) FROM kv), (SELECT count(*) FROM far)");
+    kit_close(f.db);
+    kit_close(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +535,9 @@ int main(void)
         cmocka_unit_test(a_mark_that_was_rolled_back_is_made_again),
         cmocka_unit_test(several_databases_commit_and_roll_back_together),
         cmocka_unit_test(a_locked_database_of_the_marker_is_busy),
+        cmocka_unit_test(others_commit_while_a_commit_is_refused),
+        cmocka_unit_test(ordinary_rows_are_not_committed_on_stale_reads),
+        cmocka_unit_test(a_writer_of_two_stores_is_busy_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
