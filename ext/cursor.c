@@ -344,6 +344,15 @@ static int hidden_key(struct sql_cursor *cursor, sqlite3_context *context)
     return SQLITE_OK;
 }
 
+/*
+ * Of a column that UPDATE leaves alone: where constraints have to know which columns those are, the row is read again for
+ * its values. Elsewhere SQLite takes them along, which costs less.
+ */
+static bool is_left_alone(const struct sql_table *table, sqlite3_context *context)
+{
+    return (table->schema.index_count || table->schema.check_count) && sqlite3_vtab_nochange(context);
+}
+
 int sql_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
 {
     struct sql_cursor *cursor = of(base);
@@ -354,6 +363,8 @@ int sql_cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int c
 
     if (column == table_of(cursor)->schema.count)
         return hidden_key(cursor, context);
+    if (is_left_alone(table_of(cursor), context))
+        return SQLITE_OK;
     if (in_index(cursor) && row_layout_holds(cursor->entry.layout, column))
         reader = &cursor->entry;
     else if (!cursor->row_known)

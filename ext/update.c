@@ -9,7 +9,8 @@
  *
  *   1. A rowid or INTEGER PRIMARY KEY that is no integer is a mismatch, before anything else.
  *   2. NOT NULL, in the order of the columns. OR REPLACE takes the DEFAULT; without one it aborts.
- *   3. CHECK, in the order of declaration. OR REPLACE aborts. An UPDATE tests it only if a column it mentions is given.
+ *   3. CHECK, in the order of declaration. OR REPLACE aborts. An UPDATE tests it only if a column it mentions is given
+ *      (here all are tested if a column that any mentions is).
  *   4. The rowid, then UNIQUE and PRIMARY KEY, the one declared last before the others: a PRIMARY KEY of columns has
  *      its place among them. The first that is violated is named. An UPDATE looks only at those whose columns are given.
  *      OR REPLACE removes the row in the way of each, and goes on; changes() counts the new row only.

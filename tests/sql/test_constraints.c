@@ -6,6 +6,7 @@
 #include "sql_kit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "index_check.h"
@@ -325,11 +326,167 @@ static void random_changes_agree_with_an_ordinary_table(void **state)
     assert_true(index_check_entries() > test_scaled(1000));
 }
 
+/* ---- CHECK and DEFAULT ---- */
+
+static void run_all(const struct definition *definition, const char *const *statements)
+{
+    struct twins twins;
+
+    twins_open(&twins, definition);
+    for (; *statements; statements++)
+        twins_run(&twins, *statements);
+    twins_close(&twins);
+}
+
+static void checks_test_what_will_be_stored(void **state)
+{
+    static const struct definition definition = {
+        "id INTEGER PRIMARY KEY, a INT CHECK(typeof(a) IN ('integer', 'null')) CHECK(a > 0), "
+        "b TEXT COLLATE NOCASE CONSTRAINT \"not 'x'\" CHECK(b <> 'x'), c REAL CHECK( typeof(c) <> 'text' ), \"d e\" "
+        "CHECK(\"d e\" IS NOT a AND length(\"d e\") < 100000), CHECK(rowid <> 13 /* unlucky */), "
+        "CONSTRAINT sum CHECK(a + id < 1000), CHECK(abs(c) >= 0 -- overflows\n)",
+        NULL, false};
+    static const char *const statements[] = {"INSERT INTO t VALUES(1, '2', 3, 4, 5)",
+                                             "INSERT INTO t(a) VALUES('two')",
+                                             "INSERT INTO t(a) VALUES(0)",
+                                             "INSERT INTO t(b) VALUES('X')",
+                                             "INSERT INTO t(b, c) VALUES('Y', 'z')",
+                                             "INSERT INTO t(a, \"d e\") VALUES(7, 7)",
+                                             "INSERT INTO t(id) VALUES(13)",
+                                             "INSERT INTO t(rowid) VALUES(13)",
+                                             "INSERT INTO t(id, a) VALUES(900, 100)",
+                                             "INSERT OR IGNORE INTO t(id, a) VALUES(900, 100), (901, 2), (13, 1)",
+                                             "INSERT OR REPLACE INTO t(id, a) VALUES(1, 50), (901, 100)",
+                                             "INSERT OR FAIL INTO t(id, a) VALUES(2, 1), (3, -1), (4, 1)",
+                                             "INSERT INTO t(id, c) VALUES(20, -9223372036854775808)",
+                                             "INSERT INTO t(id, \"d e\") VALUES(21, zeroblob(99999))",
+                                             "INSERT INTO t(id, \"d e\") VALUES(22, zeroblob(100000))",
+                                             "UPDATE t SET a = a + 1",
+                                             "UPDATE t SET a = -a",
+                                             "UPDATE OR IGNORE t SET a = a - 2",
+                                             "UPDATE t SET id = 13 WHERE id = 1",
+                                             "UPDATE t SET rowid = 13 WHERE id = 1",
+                                             "UPDATE t SET id = id + 950",
+                                             "UPDATE t SET \"d e\" = a",
+                                             "PRAGMA ignore_check_constraints = ON",
+                                             "INSERT INTO t(id, a) VALUES(13, -1)",
+                                             "PRAGMA ignore_check_constraints = OFF",
+                                             "UPDATE t SET a = -2 WHERE id = 13",
+                                             "DELETE FROM t WHERE id = 13",
+                                             NULL};
+
+    (void)state;
+    run_all(&definition, statements);
+}
+
+static void defaults_replace_what_is_left_out(void **state)
+{
+    static const struct definition definition = {
+        "id INTEGER PRIMARY KEY, a INT NOT NULL DEFAULT '5' CHECK(a < 10), b TEXT NOT NULL DEFAULT word, c NOT NULL "
+        "DEFAULT "
+        "-1.50, d NOT NULL DEFAULT (length('four') || typeof(x'00')), e BLOB NOT NULL DEFAULT x'00ff', f NOT NULL "
+        "DEFAULT "
+        "TRUE, g NOT NULL DEFAULT CURRENT_DATE, h NOT NULL DEFAULT (nullif(1, 1))",
+        "a, b", false};
+    static const char *const statements[] = {"INSERT INTO t(id) VALUES(1)",
+                                             "INSERT INTO t(id, h) VALUES(2, 1), (3, 1)",
+                                             "INSERT INTO t(id, a, h) VALUES(4, 10, 1)",
+                                             "INSERT INTO t(a, b, c, d, e, f, g, h) VALUES(1, 2, 3, 4, 5, 6, 7, 8)",
+                                             "INSERT OR REPLACE INTO t(id, a, h) VALUES(2, NULL, 2)",
+                                             "INSERT OR IGNORE INTO t(id) VALUES(9), (10)",
+                                             "UPDATE t SET b = NULL",
+                                             "UPDATE OR IGNORE t SET b = NULL",
+                                             "UPDATE OR REPLACE t SET a = NULL, b = NULL, c = NULL WHERE id = 4",
+                                             "UPDATE OR REPLACE t SET h = NULL WHERE id = 4",
+                                             NULL};
+
+    (void)state;
+    run_all(&definition, statements);
+}
+
+static void a_default_is_evaluated_for_each_row(void **state)
+{
+    sqlite3 *db = kit_open(kit_path(test_dir(), "test.db"));
+
+    (void)state;
+    kit_run(db, "CREATE VIRTUAL TABLE t USING lsmkv(id INTEGER PRIMARY KEY, r NOT NULL DEFAULT (random()))");
+    kit_run(db, "INSERT INTO t(id) VALUES(1), (2), (3)");
+    kit_expect(db, "3\n", "SELECT count(DISTINCT r) FROM t");
+    kit_run(db, "INSERT INTO t(id, r) VALUES(4, NULL)"); /* the same to SQLite as a column left out */
+    kit_expect(db, "1\n", "SELECT count(*) FROM t WHERE id = 4 AND typeof(r) = 'integer'");
+    kit_close(db);
+}
+
+/* An earlier file of the database is read without its store: expressions are looked at when the table is written. */
+static void constraints_hold_after_reopening(void **state)
+{
+    const char *path = kit_path(test_dir(), "test.db");
+    sqlite3 *db = kit_open(path);
+
+    (void)state;
+    kit_run(db, "CREATE VIRTUAL TABLE t USING lsmkv(b UNIQUE, a TEXT, c CHECK(c > 0) NOT NULL DEFAULT (1 + 1), "
+                "PRIMARY KEY(a), UNIQUE(c, b), INDEX i(c DESC))");
+    kit_run(db, "INSERT INTO t(a, b) VALUES('k', 1)");
+    kit_close(db);
+    db = kit_open(path);
+    kit_fails(db, SQLITE_CONSTRAINT_CHECK, "CHECK constraint failed: c > 0", "INSERT INTO t VALUES(1, 'k', 0)");
+    kit_fails(db, SQLITE_CONSTRAINT_PRIMARYKEY, "UNIQUE constraint failed: t.a", "INSERT INTO t(a, b) VALUES('k', 5)");
+    kit_fails(db, SQLITE_CONSTRAINT_UNIQUE, "UNIQUE constraint failed: t.c, t.b", "INSERT INTO t(a, b) VALUES('l', 1)");
+    kit_fails(db, SQLITE_CONSTRAINT_UNIQUE, "UNIQUE constraint failed: t.b", "INSERT INTO t VALUES(1, 'l', 9)");
+    kit_run(db, "INSERT INTO t(a, b) VALUES('l', 2)");
+    kit_run(db, "ALTER TABLE t RENAME TO u");
+    kit_fails(db, SQLITE_CONSTRAINT_UNIQUE, "UNIQUE constraint failed: u.b", "UPDATE u SET b = 1, c = 7 WHERE a = 'l'");
+    kit_expect(db, "1|'k'|2\n2|'l'|2\n", "SELECT * FROM u ORDER BY a");
+    kit_close(db);
+    index_check(path);
+}
+
+/* ---- How much is written ---- */
+
+static sqlite3_int64 writes_of(sqlite3 *db, const char *sql)
+{
+    static const char *const count = "SELECT value FROM lsmkv_stats('t') WHERE name = 'writes'";
+    char *before = kit_rows(db, count, false), *after;
+    sqlite3_int64 written;
+
+    kit_run(db, "%s", sql);
+    after = kit_rows(db, count, false);
+    written = strtoll(after, NULL, 10) - strtoll(before, NULL, 10);
+    sqlite3_free(before);
+    sqlite3_free(after);
+    return written;
+}
+
+static void an_update_writes_only_entries_that_change(void **state)
+{
+    sqlite3 *db = kit_open(kit_path(test_dir(), "test.db"));
+
+    (void)state;
+    kit_run(
+        db,
+        "CREATE VIRTUAL TABLE t USING lsmkv(id INTEGER PRIMARY KEY, a COLLATE NOCASE, b, c, UNIQUE(a), INDEX i(b, a))");
+    assert_int_equal(writes_of(db, "INSERT INTO t VALUES(1, 'x', 2, 3)"), 3);
+    assert_int_equal(writes_of(db, "UPDATE t SET c = 4"), 1);
+    assert_int_equal(writes_of(db, "UPDATE t SET b = 2"), 1);
+    assert_int_equal(writes_of(db, "UPDATE t SET b = 3"), 3);
+    assert_int_equal(writes_of(db, "UPDATE t SET b = 3.0"), 2); /* the same key, another value */
+    assert_int_equal(writes_of(db, "UPDATE t SET a = 'X'"), 3);
+    assert_int_equal(writes_of(db, "UPDATE t SET a = 'y'"), 5);
+    assert_int_equal(writes_of(db, "UPDATE t SET id = 2"), 6);
+    assert_int_equal(writes_of(db, "DELETE FROM t"), 3);
+    kit_close(db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conflicts_are_found_in_the_order_of_an_ordinary_table),
         cmocka_unit_test(random_changes_agree_with_an_ordinary_table),
+        cmocka_unit_test(checks_test_what_will_be_stored),
+        cmocka_unit_test(defaults_replace_what_is_left_out),
+        cmocka_unit_test(a_default_is_evaluated_for_each_row),
+        cmocka_unit_test(constraints_hold_after_reopening),
+        cmocka_unit_test(an_update_writes_only_entries_that_change),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
