@@ -381,7 +381,7 @@ LSMKV_MUST_CHECK enum lsmkv_status lsmkv_catalog_owner(struct lsmkv_session *ses
 LSMKV_MUST_CHECK enum lsmkv_status lsmkv_catalog_set_owner(struct lsmkv_session *session, const uint8_t *id,
                                                            struct lsmkv_slice value, struct lsmkv_error *err);
 
-/* ---- Transactions in doubt: prepared before a crash, and nobody has said their outcome ---- */
+/* ---- Transactions of a store: open, prepared, in doubt ---- */
 
 enum lsmkv_transaction_state {
     LSMKV_TRANSACTION_READING,
@@ -401,7 +401,9 @@ struct lsmkv_transaction_info {
     uint64_t bytes;             /* memory of writes and read set */
     uint64_t pinned_bytes;      /* of memtables and SSTables that only it and its like keep */
 };
-/* Visits transactions in doubt; stops when `visit` returns false. It may not call the store. */
+/*
+ * Visits transactions; stops when `visit` returns false. No lock is held meanwhile: it may settle what it is shown.
+ */
 void lsmkv_transactions_each(struct lsmkv_store *store,
                              bool (*visit)(void *context, const struct lsmkv_transaction_info *info), void *context);
 

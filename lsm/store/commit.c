@@ -67,7 +67,7 @@ static enum lsmkv_status commit_final(struct lsmkv_session *session, int64_t wai
     *again = false;
     status = writes_init(&writes, session->batch, err);
     if (!status) {
-        status = session_enter_commit(session, wait_ms, err);
+        status = session_enter_commit(session, writes.entries, false, wait_ms, err);
         *again = status == LSMKV_BUSY;
     }
     if (!status)

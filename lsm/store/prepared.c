@@ -10,12 +10,16 @@
 #include "base/alloc.h"
 #include "base/coding.h"
 #include "base/error.h"
+#include "os/clock.h"
 #include "store/store.h"
 
 void prepared_list_init(struct prepared_list *list)
 {
     mutex_init(&list->lock, "prepared", RANK_PREPARED);
     condvar_init(&list->changed);
+    atomic_init(&list->count, 0);
+    list->changes = 0;
+    list->serial = 0;
     list->first = NULL;
     list->decided = NULL;
 }
@@ -89,8 +93,10 @@ enum lsmkv_status prepared_new(struct prepared **prepared, const struct lsmkv_pr
     made->transaction = how->transaction;
     memcpy(made->coordinator, how->coordinator, sizeof(made->coordinator));
     made->default_commit = how->default_commit;
+    made->began_ns = clock_now_ns();
     status = writes_init(&made->writes, batch, err);
     made->count = made->writes.count;
+    made->bytes = batch_bytes(batch);
     if (!status)
         status = batch_iter_new(&made->keys, batch, batch_mark(batch), err);
     if (!status)
@@ -153,6 +159,19 @@ static struct prepared *find(struct prepared_list *list, uint64_t transaction) L
     return at;
 }
 
+static void signal_change(struct prepared_list *list) LSM_REQUIRES(list->lock)
+{
+    list->changes++;
+    condvar_broadcast(&list->changed);
+}
+
+static void count_change(struct prepared_list *list, int change) LSM_REQUIRES(list->lock)
+{
+    uint32_t count = atomic_load_explicit(&list->count, memory_order_relaxed);
+
+    atomic_store_explicit(&list->count, count + (uint32_t)change, memory_order_release);
+}
+
 /* See (3). */
 static void keep_segments(struct lsmkv_store *store) LSM_REQUIRES(store->prepared.lock)
 {
@@ -173,8 +192,9 @@ static void take_out(struct lsmkv_store *store, struct prepared *prepared) LSM_R
     *link = prepared->next;
     prepared->next = NULL;
     store->log.live -= !prepared->in_doubt;
+    count_change(&store->prepared, -1);
     keep_segments(store);
-    condvar_broadcast(&store->prepared.changed);
+    signal_change(&store->prepared);
 }
 
 /* Forgets the names of those whose outcome is durable. */
@@ -211,7 +231,9 @@ enum lsmkv_status prepared_add(struct lsmkv_store *store, struct prepared *prepa
         while (*link)
             link = &(*link)->next;
         *link = prepared;
+        count_change(&store->prepared, 1);
         prepared->segment = segment;
+        prepared->serial = ++list->serial;
         store->log.live += !prepared->in_doubt;
         keep_segments(store);
     }
@@ -256,7 +278,7 @@ void prepared_orphan(struct lsmkv_store *store, struct prepared *prepared)
     mutex_lock(&store->prepared.lock);
     store->log.live -= !prepared->in_doubt;
     prepared->in_doubt = true;
-    condvar_broadcast(&store->prepared.changed);
+    signal_change(&store->prepared);
     mutex_unlock(&store->prepared.lock);
     mutex_unlock(&store->log.lock);
 }
@@ -285,7 +307,7 @@ void prepared_unclaim(struct lsmkv_store *store, struct prepared *prepared)
 {
     mutex_lock(&store->prepared.lock);
     prepared->settling = false;
-    condvar_broadcast(&store->prepared.changed);
+    signal_change(&store->prepared);
     mutex_unlock(&store->prepared.lock);
 }
 

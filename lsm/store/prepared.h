@@ -2,7 +2,7 @@
  * prepared.h - the transactions of a store that are prepared and undecided, and what they guard.
  *
  * A prepared transaction holds neither lock nor turn. Until its outcome nobody may commit a write to what it has read, and
- * nobody may prepare what depends on it; both ask prepared_check(). It is live while a session will decide it, in doubt if
+ * nobody may prepare what depends on it: guards.h. It is live while a session will decide it, in doubt if
  * it was found at open, or if its outcome could not be written: then lsmkv_settle() does.
  *
  * (1) Who holds the turn adds; an outcome or abort takes out, under the log lock and while the log is not frozen. So whoever
@@ -31,6 +31,10 @@ struct prepared {
     uint8_t coordinator[LSMKV_COORDINATOR_SIZE];
     bool default_commit;
     uint64_t count;           /* of writes */
+    uint64_t bytes;           /* memory of its writes */
+    uint64_t began_ns;        /* of clock_now_ns() */
+    uint64_t snapshot;        /* sequence that it has read at; 0 if it was found at open */
+    uint64_t serial;          /* rises in the list */
     struct read_set *guarded; /* what it has read; sealed */
     struct lsmkv_buf reads;   /* the same as its record has it */
 
@@ -64,7 +68,11 @@ struct prepared_list {
     struct mutex lock;
     struct condvar changed; /* one was decided or is in doubt no more */
 
+    _Atomic uint32_t count; /* of those in the list; stored under lock */
+
     /* Guarded by lock. */
+    uint64_t serial;        /* of the last one that was added */
+    uint64_t changes;       /* how often `changed` was signalled */
     struct prepared *first; /* oldest first */
     struct decided *decided;
 };

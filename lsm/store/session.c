@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "os/process.h"
 #include "store/catalog.h"
+#include "store/guards.h"
 #include "store/store.h"
 
 enum lsmkv_status store_check_process(const struct lsmkv_store *store, struct lsmkv_error *err)
@@ -180,20 +181,41 @@ static enum lsmkv_status begin_on_applied(struct lsmkv_session *session, struct 
                       "the store has changed since this transaction began to read; repeat the transaction");
 }
 
-static enum lsmkv_status begin_exclusive(struct lsmkv_session *session, uint64_t wait_ms, struct lsmkv_error *err)
+/* `left`: some transactions are undecided, and their outcomes may come before the commit: what is read is remembered. */
+static enum lsmkv_status begin_reads(struct lsmkv_session *session, bool left, struct lsmkv_error *err)
+{
+    struct reads *reads = &session->reads;
+    bool unknown = session->state != LSMKV_SESSION_IDLE && !reads->tracked; /* what it has read before */
+    enum lsmkv_status status;
+
+    if (!left) {
+        reads_end(reads); /* what it has read is the state that it builds on */
+        return LSMKV_OK;
+    }
+    reads->tracked = true;
+    status = reads_begin(reads, err);
+    if (!status && unknown)
+        read_set_add_everything(reads->set);
+    return status;
+}
+
+static enum lsmkv_status begin_exclusive(struct lsmkv_session *session, int64_t wait_ms, struct lsmkv_error *err)
 {
     struct lsmkv_store *store = session->store;
+    uint64_t deadline_ns = store_deadline_ns(store, wait_ms);
     enum lsmkv_status status;
+    bool left;
 
     status = scheduler_wait_pressure(store->scheduler, err); /* never while holding the turn */
     if (!status)
-        status = turn_take(&store->turn, session, wait_ms, &store->counters, err);
+        status = turn_take(&store->turn, session, store_wait_ms(store, wait_ms), &store->counters, err);
     if (status)
         return status;
     session->has_turn = true;
+    left = guards_await(store, deadline_ns);
     status = begin_on_applied(session, err);
     if (!status)
-        reads_end(&session->reads); /* what it has read is the state that it builds on */
+        status = begin_reads(session, left, err);
     return status;
 }
 
@@ -217,7 +239,7 @@ static enum lsmkv_status begin_writing(struct lsmkv_session *session, enum lsmkv
     if (status)
         return status;
     if (mode == LSMKV_WRITE_EXCLUSIVE)
-        status = begin_exclusive(session, store_wait_ms(session->store, wait_ms), err);
+        status = begin_exclusive(session, wait_ms, err);
     else
         status = begin_optimistic(session, err);
     if (!status)

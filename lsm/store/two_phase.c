@@ -65,8 +65,10 @@ static enum lsmkv_status make_prepared(struct lsmkv_session *session, const stru
 
     if (!status)
         status = prepared_new(prepared, how, session->batch, reads, err);
-    if (!status)
+    if (!status) {
+        (*prepared)->snapshot = session->snapshot.sequence;
         status = prepared_set_aside(*prepared, err);
+    }
     read_set_free(made);
     return status;
 }
@@ -81,7 +83,7 @@ static enum lsmkv_status prepare(struct lsmkv_session *session, const struct lsm
 
     status = make_prepared(session, how, &prepared, err);
     if (!status)
-        status = session_enter_commit(session, how->wait_ms, err);
+        status = session_enter_commit(session, prepared->writes.entries, true, how->wait_ms, err);
     if (!status)
         status = append_prepare(session, prepared, &end, err);
     if (session->mode == LSMKV_WRITE_OPTIMISTIC)
@@ -106,7 +108,12 @@ enum lsmkv_status lsmkv_session_prepare(struct lsmkv_session *session, const str
 {
     enum lsmkv_status status = store_check_process(session->store, err);
 
-    if (status || session->state == LSMKV_SESSION_PREPARED)
+    if (!status && session->state == LSMKV_SESSION_PREPARED) {
+        if (!session->prepared || !session_has_read_more(session))
+            return LSMKV_OK;
+        status = session_withdraw(session, err); /* its record does not guard what was read since */
+    }
+    if (status)
         return status;
     if (session->state != LSMKV_SESSION_WRITING)
         return lsmkv_fail(err, LSMKV_MISUSE, "a prepare outside a write transaction");

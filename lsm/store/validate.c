@@ -4,7 +4,11 @@
 #include "store/validate.h"
 
 #include "base/error.h"
+#include "os/clock.h"
+#include "store/guards.h"
 #include "store/store.h"
+
+#define MS_NS UINT64_C(1000000)
 
 #ifdef LSM_DEBUG
 static _Atomic bool validation_off;
@@ -39,9 +43,7 @@ static void collect(struct lsmkv_session *session)
 {
     struct reads *reads = &session->reads;
 
-    for (struct lsmkv_cursor *cursor = reads->cursors; cursor; cursor = cursor_next_tracked(cursor))
-        cursor_add_passed(cursor);
-    if (!reads->set || read_set_sealed(reads->set))
+    if (!session_has_read_more(session))
         return;
     read_set_seal(reads->set);
     forget_place(reads);
@@ -173,17 +175,26 @@ uint64_t store_wait_ms(const struct lsmkv_store *store, int64_t wait_ms)
     return wait_ms < 0 ? store->options->wait_ms : (uint64_t)wait_ms;
 }
 
-static enum lsmkv_status take_turn(struct lsmkv_session *session, int64_t wait_ms, struct lsmkv_error *err)
+uint64_t store_deadline_ns(const struct lsmkv_store *store, int64_t wait_ms)
+{
+    uint64_t now_ns = clock_now_ns(), wait = store_wait_ms(store, wait_ms);
+
+    return wait < (UINT64_MAX - now_ns) / MS_NS ? now_ns + wait * MS_NS : UINT64_MAX;
+}
+
+static enum lsmkv_status take_turn(struct lsmkv_session *session, uint64_t deadline_ns, struct lsmkv_error *err)
 {
     struct lsmkv_store *store = session->store;
-    enum lsmkv_status status;
+    uint64_t now_ns = clock_now_ns();
+    uint64_t left_ms = now_ns < deadline_ns ? (deadline_ns - now_ns + MS_NS - 1) / MS_NS : 0;
+    enum lsmkv_status status = turn_take(&store->turn, session, left_ms, &store->counters, err);
 
-    status = turn_take(&store->turn, session, store_wait_ms(session->store, wait_ms), &store->counters, err);
     session->has_turn = !status;
     return status;
 }
 
-enum lsmkv_status session_enter_commit(struct lsmkv_session *session, int64_t wait_ms, struct lsmkv_error *err)
+/* Valid, and with the turn. After a failure it has the turn only if it is exclusive. */
+static enum lsmkv_status take_valid_turn(struct lsmkv_session *session, uint64_t deadline_ns, struct lsmkv_error *err)
 {
     struct lsmkv_store *store = session->store;
     bool had_turn = session->has_turn;
@@ -194,11 +205,48 @@ enum lsmkv_status session_enter_commit(struct lsmkv_session *session, int64_t wa
     if (!status)
         status = lsmkv_session_validate(session, err);
     if (!status && !had_turn) {
-        status = take_turn(session, wait_ms, err);
+        status = take_turn(session, deadline_ns, err);
         if (!status)
             status = session_validate_more(session, err);
     }
     if (status && !had_turn)
         session_give_turn(session);
     return status;
+}
+
+enum lsmkv_status session_enter_commit(struct lsmkv_session *session, struct iter *writes, bool prepares,
+                                       int64_t wait_ms, struct lsmkv_error *err)
+{
+    struct lsmkv_store *store = session->store;
+    uint64_t deadline_ns = store_deadline_ns(store, wait_ms), seen = 0;
+    struct guarded guarded = {.writes = writes, .prepares = prepares};
+    enum lsmkv_status status;
+    bool met = true;
+
+    for (;;) {
+        status = take_valid_turn(session, deadline_ns, err);
+        if (status)
+            return status;
+        guarded.reads = session->reads.set;
+        status = guards_check(store, &guarded, &met, &seen, err);
+        if (!status && !met)
+            return LSMKV_OK;
+        if (met)
+            session->mode = LSMKV_WRITE_OPTIMISTIC; /* it gives the turn that it may have had from its beginning */
+        if (session->mode == LSMKV_WRITE_OPTIMISTIC)
+            session_give_turn(session);
+        if (!status)
+            status = guards_wait(store, seen, deadline_ns, err);
+        if (status)
+            return status;
+    }
+}
+
+bool session_has_read_more(struct lsmkv_session *session)
+{
+    struct reads *reads = &session->reads;
+
+    for (struct lsmkv_cursor *cursor = reads->cursors; cursor; cursor = cursor_next_tracked(cursor))
+        cursor_add_passed(cursor);
+    return reads->set && !read_set_sealed(reads->set);
 }

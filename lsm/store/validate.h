@@ -35,12 +35,17 @@ LSMKV_MUST_CHECK enum lsmkv_status reads_begin(struct reads *reads, struct lsmkv
 void reads_end(struct reads *reads);
 
 /*
- * Waits for pressure, validates, takes the turn, and validates what came in between. After success the session holds the
- * turn, and reads.validated goes into the log's record. `wait_ms` bounds the wait for the turn. After a failure it holds
- * the turn only if it did before. An exclusive session has the turn, and is validated only if it is tracked.
+ * Waits for pressure, validates, takes the turn, and validates what came in between; if a prepared transaction guards what
+ * this one does (guards.h), gives the turn, waits for its outcome and begins again. After success the session holds the
+ * turn, and reads.validated goes into the log's record. `wait_ms` bounds all these waits but the first. An exclusive session
+ * has the turn, and meets others only if it is tracked: if it has to wait it goes on as an optimistic one. After a failure
+ * it has the turn only if it is exclusive.
  */
-LSMKV_MUST_CHECK enum lsmkv_status session_enter_commit(struct lsmkv_session *session, int64_t wait_ms,
-                                                        struct lsmkv_error *err);
+LSMKV_MUST_CHECK enum lsmkv_status session_enter_commit(struct lsmkv_session *session, struct iter *writes,
+                                                        bool prepares, int64_t wait_ms, struct lsmkv_error *err);
+
+/* PREPARED: whether anything was read since, so that its prepare does not say all. */
+bool session_has_read_more(struct lsmkv_session *session);
 
 /* Looks at what was applied since the last time. BUSY_SNAPSHOT: something that was read has changed. */
 LSMKV_MUST_CHECK enum lsmkv_status session_validate_more(struct lsmkv_session *session, struct lsmkv_error *err);
@@ -50,6 +55,8 @@ bool session_depends_on_reads(const struct lsmkv_session *session);
 
 /* Milliseconds that a caller's `wait_ms` stands for: negative is the store's option. */
 uint64_t store_wait_ms(const struct lsmkv_store *store, int64_t wait_ms);
+/* The same as a time of clock_now_ns(). */
+uint64_t store_deadline_ns(const struct lsmkv_store *store, int64_t wait_ms);
 
 #ifdef LSM_DEBUG
 /* Tests: commits are not validated any more, so that what would look for their cycles can be seen to find them. */

@@ -79,6 +79,38 @@ static const char *value_text(unsigned number, size_t key, char text[VALUE_MAX +
 
 /* ---- The workload ---- */
 
+/* The name of a transaction tells what its marker would: whether it commits. */
+#define NEVER (UINT64_C(1) << 63)
+#define MAYBE (UINT64_C(1) << 62) /* beside the numbered ones: one of a group */
+#define GROUP 3
+
+static bool has_marker(uint64_t transaction)
+{
+    return !(transaction & NEVER) && (transaction * UINT64_C(0x9e3779b97f4a7c15)) >> 63;
+}
+
+static enum lsmkv_status prepare_as(struct lsmkv_session *session, uint64_t transaction, bool by_default,
+                                    struct lsmkv_error *err)
+{
+    struct lsmkv_prepare how = {.transaction = transaction, .default_commit = by_default, .wait_ms = 0};
+
+    return lsmkv_session_prepare(session, &how, err);
+}
+
+static bool settle_one(void *context, const struct lsmkv_transaction_info *info)
+{
+    struct db *db = context;
+
+    return info->state != LSMKV_TRANSACTION_IN_DOUBT ||
+           !lsmkv_settle(db->store, info->transaction, has_marker(info->transaction), &db->err);
+}
+
+/* By their markers; ends early when the machine dies. */
+static void settle_all(struct db *db)
+{
+    lsmkv_transactions_each(db->store, settle_one, db);
+}
+
 static enum lsmkv_status write_transaction(struct db *db, uint64_t seed, unsigned number)
 {
     char key[16], value[VALUE_MAX + 16];
@@ -97,23 +129,69 @@ static enum lsmkv_status write_transaction(struct db *db, uint64_t seed, unsigne
     if (!status)
         status = lsmkv_put(db->session, text("count"), text(value), &db->err);
     if (!status && number % 4 == 0)
-        status = session_prepare(db->session, number % 8 == 0, &db->err);
+        status = prepare_as(db->session, number, number % 8 == 0, &db->err);
     if (!status)
         return lsmkv_session_commit(db->session, -1, &db->err);
     return status;
 }
 
 /* Something that is prepared and then taken back: it must never be seen. */
-static void write_and_withdraw(struct db *db)
+static void write_and_withdraw(struct db *db, unsigned number)
 {
     enum lsmkv_status status = lsmkv_session_write(db->session, LSMKV_WRITE_EXCLUSIVE, -1, &db->err);
 
     if (!status)
         status = lsmkv_put(db->session, text("count"), text("withdrawn"), &db->err);
     if (!status)
-        status = session_prepare(db->session, false, &db->err);
+        status = prepare_as(db->session, NEVER | number, false, &db->err);
     (void)status; /* the machine may have died in any of them */
     (void)lsmkv_session_rollback(db->session, &db->err);
+}
+
+static char *group_key(unsigned member, char half, char key[16])
+{
+    snprintf(key, 16, "g%u%c", member, half);
+    return key;
+}
+
+static enum lsmkv_status prepare_member(struct lsmkv_session *session, unsigned member, unsigned number,
+                                        struct lsmkv_error *err)
+{
+    char key[16], value[16];
+    enum lsmkv_status status = lsmkv_session_write(session, LSMKV_WRITE_OPTIMISTIC, 0, err);
+
+    snprintf(value, sizeof(value), "%u", number);
+    if (!status)
+        status = lsmkv_put(session, text(group_key(member, 'a', key)), text(value), err);
+    if (!status)
+        status = lsmkv_put(session, text(group_key(member, 'b', key)), text(value), err);
+    if (!status)
+        status = prepare_as(session, MAYBE | number * GROUP | member, false, err);
+    return status;
+}
+
+/* Several prepared at once, a rotation between their phases, outcomes in another order. Dies at any place. */
+static void write_group(struct db *db, uint64_t seed, unsigned number)
+{
+    struct lsmkv_session *sessions[GROUP];
+    enum lsmkv_status status = LSMKV_OK;
+
+    for (unsigned i = 0; i < GROUP; i++)
+        assert_ok(lsmkv_session_open(&sessions[i], db->store, &db->err), &db->err);
+    for (unsigned i = 0; i < GROUP && !status; i++)
+        status = prepare_member(sessions[i], i, number, &db->err);
+    if (!status && (seed + number) % 2)
+        status = lsmkv_flush(db->store, &db->err);
+    for (unsigned n = 0; n < GROUP && !status; n++) {
+        unsigned i = (n * 2 + number) % GROUP;
+
+        if (has_marker(MAYBE | number * GROUP | i))
+            status = lsmkv_session_commit_prepared(sessions[i], &db->err);
+        else
+            status = lsmkv_session_rollback(sessions[i], &db->err);
+    }
+    for (unsigned i = 0; i < GROUP; i++)
+        lsmkv_session_close(sessions[i]);
 }
 
 /* From transaction `first` on; ends early when the machine dies. */
@@ -127,7 +205,9 @@ static void work(struct db *db, uint64_t seed, unsigned first, unsigned count, s
         if (i % 17 == 0 && !lsmkv_flush(db->store, &db->err))
             progress->flushed = i;
         if (i % 11 == 0)
-            write_and_withdraw(db);
+            write_and_withdraw(db, i);
+        if (i % 9 == 0)
+            write_group(db, seed, i);
         if (i == 20 && !lsmkv_compact(db->store, unbounded, unbounded, &db->err))
             progress->flushed = i;
         if (i == 30) { /* a clean end makes durable too */
@@ -158,6 +238,23 @@ static unsigned found_count(struct db *db)
     return (unsigned)strtoul(number, NULL, 10);
 }
 
+/* Each member of a group wrote both of its keys, or neither. */
+static void check_groups(struct db *db)
+{
+    char key[16], value[16];
+
+    for (unsigned i = 0; i < GROUP; i++) {
+        struct lsmkv_buf found_value = LSMKV_BUF_INIT;
+        bool found;
+
+        assert_ok(lsmkv_get(db->session, text(group_key(i, 'a', key)), &found_value, &found, &db->err), &db->err);
+        if (found)
+            snprintf(value, sizeof(value), "%.*s", (int)found_value.size, (const char *)found_value.data);
+        db_expect(db, group_key(i, 'b', key), found ? value : NULL);
+        lsmkv_buf_release(&found_value);
+    }
+}
+
 static void check_state(struct db *db, uint64_t seed, unsigned count)
 {
     char key[16], value[VALUE_MAX + 16];
@@ -182,8 +279,13 @@ static unsigned promised(const struct progress *progress, enum lsmkv_sync sync, 
 static unsigned check(struct db *db, uint64_t seed, const struct progress *progress, enum lsmkv_sync sync,
                       enum sim_crash crash)
 {
-    unsigned count = found_count(db);
+    unsigned count;
 
+    check_groups(db);
+    settle_all(db);
+    assert_int_equal(db_in_doubt(db), 0);
+    check_groups(db);
+    count = found_count(db);
     if (count < promised(progress, sync, crash) || count > progress->begun)
         fail_msg("found %u transactions; %u begun, %u acknowledged, %u flushed, sync %d, crash %d", count,
                  progress->begun, progress->acknowledged, progress->flushed, (int)sync, (int)crash);
@@ -216,8 +318,10 @@ static void boot_and_go_on(struct db *db, struct sim_fs *disk, uint64_t seed, ui
 
     /* A recovery that dies must not lose what the first crash left. */
     sim_fs_stop_at(disk, 1 + test_random(&random) % 12);
-    if (!db_try_open(db))
+    if (!db_try_open(db)) {
+        settle_all(db);
         (void)db_try_close(db);
+    }
     after = power_cut(db, disk, sync == LSMKV_SYNC_FULL ? crash : SIM_KEEP_ALL, random);
     sim_fs_free(disk);
     disk = after;

@@ -326,6 +326,16 @@ void workload_init(struct workload *w, struct os_fs *fs, enum lsmkv_sync sync, c
     w->names_files = true;
 }
 
+/* One way or the other: its outcome was unknown. */
+static bool settle_one(void *context, const struct lsmkv_transaction_info *info)
+{
+    struct workload *w = context;
+
+    if (info->state == LSMKV_TRANSACTION_IN_DOUBT)
+        (void)note(w, lsmkv_settle(w->store, info->transaction, info->transaction % 2, &w->err));
+    return true;
+}
+
 enum lsmkv_status workload_open(struct workload *w)
 {
     struct lsmkv_options options;
@@ -345,6 +355,8 @@ enum lsmkv_status workload_open(struct workload *w)
     w->readonly = false;
     if (!status)
         status = note(w, lsmkv_session_open(&w->session, w->store, &w->err));
+    if (!status)
+        lsmkv_transactions_each(w->store, settle_one, w);
     if (status && w->store) {
         (void)lsmkv_store_close(w->store, NULL);
         w->store = NULL;

@@ -158,6 +158,20 @@ enum lsmkv_status session_prepare(struct lsmkv_session *session, bool default_co
     return lsmkv_session_prepare(session, &how, err);
 }
 
+static bool count_in_doubt(void *context, const struct lsmkv_transaction_info *info)
+{
+    *(unsigned *)context += info->state == LSMKV_TRANSACTION_IN_DOUBT;
+    return true;
+}
+
+unsigned db_in_doubt(struct db *db)
+{
+    unsigned count = 0;
+
+    lsmkv_transactions_each(db->store, count_in_doubt, &count);
+    return count;
+}
+
 void db_commit(struct db *db)
 {
     assert_ok(lsmkv_session_commit(db->session, -1, &db->err), &db->err);

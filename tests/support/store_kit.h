@@ -60,6 +60,8 @@ void db_write(struct db *db); /* begins a write transaction */
 enum lsmkv_status session_prepare(struct lsmkv_session *session, bool default_commit, struct lsmkv_error *err);
 void db_commit(struct db *db);
 
+unsigned db_in_doubt(struct db *db); /* how many transactions */
+
 /* What a session reads: `value` NULL = nothing there. */
 void session_expect(struct lsmkv_session *session, const char *key, const char *value);
 void db_expect(struct db *db, const char *key, const char *value);
