@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "ext/connection.h"
+#include "ext/dump.h"
 #include "ext/functions.h"
 #include "ext/hub.h"
 #include "ext/introspect.h"
@@ -42,6 +43,8 @@ static int register_all(struct connection *connection)
         rc = functions_register(connection);
     if (!rc)
         rc = introspect_register(connection);
+    if (!rc)
+        rc = dump_register(connection);
     if (!rc)
         rc = hub_register(connection);
     return rc;

@@ -66,11 +66,10 @@ static int view_disconnect(sqlite3_vtab *vtab)
     return SQLITE_OK;
 }
 
-/* The only constraint of interest is `hidden column = ?`, the argument. */
-static int view_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
+int introspect_plan(sqlite3_index_info *info, int hidden)
 {
-    int hidden = table_of(vtab)->view->columns, i;
     bool unusable = false;
+    int i;
 
     info->estimatedCost = 1000;
     info->estimatedRows = 100;
@@ -87,6 +86,11 @@ static int view_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
         unusable = true;
     }
     return unusable ? SQLITE_CONSTRAINT : SQLITE_OK;
+}
+
+static int view_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
+{
+    return introspect_plan(info, table_of(vtab)->view->columns);
 }
 
 static int view_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **cursor)

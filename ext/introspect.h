@@ -1,5 +1,6 @@
 /*
- * introspect.h - the tables to look into a store: lsmkv_stats, lsmkv_levels, lsmkv_sstables, lsmkv_tables, lsmkv_config.
+ * introspect.h - the tables to look into a store: lsmkv_stats, lsmkv_levels, lsmkv_sstables, lsmkv_tables,
+ * lsmkv_transactions, lsmkv_config.
  *
  * Each takes the name of a table, `lsmkv_levels('t')` or `lsmkv_levels('schema.t')`, and shows its store; without a name
  * the stores of all lsmkv tables that the connection can open. Rows are what the store was at one moment.
@@ -8,6 +9,12 @@
 #define EXT_INTROSPECT_H
 
 #include "ext/connection.h"
+
+/*
+ * xBestIndex of a table-valued function whose one argument is the column `hidden`: plan 1 hands it to xFilter, plan 0 has
+ * none. No other constraint is of interest.
+ */
+int introspect_plan(sqlite3_index_info *info, int hidden);
 
 int introspect_register(struct connection *connection);
 

@@ -134,6 +134,52 @@ static int collect_tables(struct introspect_rows *rows, const struct session *se
     return error_from(message, lsmkv_catalog_each(session->engine, add_table, &visit, &err), &err);
 }
 
+static bool add_transaction(void *context, const struct lsmkv_transaction_info *info)
+{
+    static const char *const states[] = {"reading", "writing", "prepared", "in doubt"};
+    static const char digits[] = "0123456789abcdef";
+    const struct visit *visit = context;
+    struct introspect_rows *rows = visit->rows;
+    struct cell *row = introspect_rows_add(rows);
+    char name[17], coordinator[2 * LSMKV_COORDINATOR_SIZE + 1];
+    int i;
+
+    if (!row)
+        return false;
+    introspect_set_text(rows, &row[0], states[info->state]);
+    if (info->transaction) {
+        sqlite3_snprintf(sizeof(name), name, "%016llx", info->transaction);
+        introspect_set_text(rows, &row[1], name);
+    }
+    if (info->coordinator) {
+        for (i = 0; i < LSMKV_COORDINATOR_SIZE; i++) {
+            coordinator[2 * i] = digits[info->coordinator[i] >> 4];
+            coordinator[2 * i + 1] = digits[info->coordinator[i] & 15];
+        }
+        coordinator[2 * i] = '\0';
+        introspect_set_text(rows, &row[2], coordinator);
+    }
+    introspect_set_integer(&row[3], info->exclusive);
+    if (info->state != LSMKV_TRANSACTION_IN_DOUBT) {
+        introspect_set_integer(&row[4], info->age_ms);
+        introspect_set_integer(&row[5], info->snapshot);
+    }
+    introspect_set_integer(&row[6], info->writes);
+    introspect_set_integer(&row[7], info->bytes);
+    introspect_set_integer(&row[8], info->pinned_bytes);
+    introspect_set_text(rows, &row[9], registry_dir(visit->session->store));
+    return true;
+}
+
+static int collect_transactions(struct introspect_rows *rows, const struct session *session, char **message)
+{
+    struct visit visit = {rows, session};
+
+    (void)message;
+    lsmkv_transactions_each(session_store(session), add_transaction, &visit);
+    return SQLITE_OK;
+}
+
 const struct introspect_view introspect_views[] = {
     {"lsmkv_stats", "CREATE TABLE x(name TEXT, value INTEGER, store TEXT, table_name HIDDEN)", 3, collect_stats, NULL,
      NULL},
@@ -150,6 +196,10 @@ const struct introspect_view introspect_views[] = {
      "CREATE TABLE x(name TEXT, id INTEGER, definition TEXT, rows INTEGER, bytes INTEGER, indexes INTEGER, "
      "keyspace INTEGER, store TEXT, table_name HIDDEN)",
      8, collect_tables, NULL, NULL},
+    {"lsmkv_transactions",
+     "CREATE TABLE x(state TEXT, \"transaction\" TEXT, coordinator TEXT, exclusive INTEGER, age_ms INTEGER, "
+     "snapshot INTEGER, writes INTEGER, bytes INTEGER, pinned_bytes INTEGER, store TEXT, table_name HIDDEN)",
+     10, collect_transactions, NULL, NULL},
     {"lsmkv_config",
      "CREATE TABLE x(name TEXT, value TEXT, in_force TEXT, range TEXT, initial TEXT, changes TEXT, store TEXT, "
      "table_name HIDDEN)",

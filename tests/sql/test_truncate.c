@@ -207,10 +207,55 @@ static void settle_says_what_it_needs(void **state)
     kit_close(db);
 }
 
+/* Dies between the two phases of a commit that does not commit by default. */
+static void leave_in_doubt(const char *store_dir)
+{
+    const struct lsmkv_slice key = {(const uint8_t *)"\0\0\0\x63key", 7}, value = {(const uint8_t *)"v", 1};
+    struct lsmkv_open how = {.mode = LSMKV_OPEN_EXISTING};
+    struct lsmkv_prepare prepare = {.transaction = 0xabcdef, .coordinator = {1, 2}, .wait_ms = -1};
+    struct lsmkv_session *session = NULL;
+    struct lsmkv_store *store = NULL;
+    struct lsmkv_error err;
+
+    assert_ok(lsmkv_store_open(&store, store_dir, &how, &err), &err);
+    assert_ok(lsmkv_session_open(&session, store, &err), &err);
+    assert_ok(lsmkv_session_write(session, LSMKV_WRITE_EXCLUSIVE, -1, &err), &err);
+    assert_ok(lsmkv_put(session, key, value, &err), &err);
+    assert_ok(lsmkv_session_prepare(session, &prepare, &err), &err);
+    _exit(7);
+}
+
+static void a_transaction_in_doubt_is_shown_and_settled(void **state)
+{
+    const char *dir = test_dir();
+    sqlite3 *db = open_filled(dir);
+    int status;
+    pid_t child;
+
+    (void)state;
+    kit_expect(db, "", "SELECT * FROM lsmkv_transactions");
+    kit_close(db);
+    child = fork();
+    if (child == 0)
+        leave_in_doubt(kit_path(dir, "test.db-lsmkv"));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    db = open_in(dir);
+    kit_expect(db, "'in doubt'|'0000000000abcdef'|'01020000000000000000000000000000'|0|NULL|1|1\n",
+               "SELECT state, \"transaction\", coordinator, exclusive, age_ms, writes, store LIKE '%test.db-lsmkv' "
+               "FROM lsmkv_transactions('t')");
+    kit_expect(db, "'committed'\n", "SELECT lsmkv_settle(store, \"transaction\", 'commit') FROM lsmkv_transactions");
+    kit_expect(db, "", "SELECT * FROM lsmkv_transactions");
+    kit_fails(db, SQLITE_ERROR, "0000000000abcdef",
+              "SELECT lsmkv_settle('test.db-lsmkv', '0000000000abcdef', 'abort')");
+    kit_close(db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(truncate_survives_death), /* first: it forks */
+        cmocka_unit_test(a_transaction_in_doubt_is_shown_and_settled), /* it forks */
+        cmocka_unit_test(truncate_survives_death),                     /* first: it forks */
         cmocka_unit_test(truncate_takes_rows_and_index_entries),
         cmocka_unit_test(truncate_is_part_of_the_transaction),
         cmocka_unit_test(everybody_sees_the_new_rows),
