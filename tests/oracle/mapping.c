@@ -94,12 +94,30 @@ static const char *not_null_with_default(const char *p, const char *end)
     return has_default ? not_null : NULL;
 }
 
+/* A part of the definition without the word DESC: see mapping.h. */
+static void append_ascending(sqlite3_str *out, const char *p, const char *end)
+{
+    const char *next;
+
+    for (; p < end; p = next) {
+        next = skip_space(token_end(p));
+        if (next > end)
+            next = end;
+        if (!is_word(p, "DESC"))
+            sqlite3_str_append(out, p, (int)(next - p));
+    }
+}
+
 static void append_column(sqlite3_str *columns, const char *p, const char *end)
 {
     const char *not_null = not_null_with_default(p, end);
 
     if (sqlite3_str_length(columns))
         sqlite3_str_appendall(columns, ", ");
+    if (is_word(p, "UNIQUE")) {
+        append_ascending(columns, p, end);
+        return;
+    }
     if (!not_null) {
         sqlite3_str_append(columns, p, (int)(end - p));
         return;
@@ -116,8 +134,8 @@ static void append_index(sqlite3_str *indexes, const char *p, const char *end, c
     const char *name = skip_space(token_end(p));
     const char *parts = skip_space(token_end(name));
 
-    sqlite3_str_appendf(indexes, "; CREATE INDEX %s%soracle_%u ON %s%.*s", schema, *schema ? "." : "", ++*serial, table,
-                        (int)(end - parts), parts);
+    sqlite3_str_appendf(indexes, "; CREATE INDEX %s%soracle_%u ON %s", schema, *schema ? "." : "", ++*serial, table);
+    append_ascending(indexes, parts, end);
 }
 
 /* Whether a table of these columns has a PRIMARY KEY that is not the rowid. Columns that are no table have none. */
