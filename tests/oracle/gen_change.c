@@ -4,14 +4,14 @@
  * Left out, by rule:
  *   (1) A statement of several rows that may fail shows in which order it visits them: in the rows that OR FAIL keeps, in
  *       which row breaks which constraint first. Such an UPDATE reads one row by its key or the whole table in key order:
- *       NOT INDEXED, every column behind a unary +, and, since SQLite takes a covering index of a table WITHOUT ROWID all
- *       the same, with a column that no index has. INSERT ... SELECT has ORDER BY the key.
+ *       NOT INDEXED, every column behind a unary +, and, since a covering index is taken all the same, with a column that
+ *       no index has. INSERT ... SELECT has ORDER BY the key.
  *   (2) For OR IGNORE, FAIL, ROLLBACK and REPLACE an ordinary table keeps no statement journal, so "datatype mismatch", which
  *       aborts always, leaves the rows before it behind: it is provoked by statements of one row only.
  *   (3) SQLite reads all rows of a virtual table before it changes the first: UPDATE OR REPLACE changes and counts rows
  *       that REPLACE has removed meanwhile. So it names one row where it changes keys.
  *   (4) For the same reason expressions of an UPDATE name the table that it changes only in subqueries that are evaluated
- *       once.
+ *       once, and conditions of UPDATE and DELETE not at all: SQLite 3.40 evaluates those while it changes an ordinary table.
  *   (5) NULL for a column NOT NULL DEFAULT: see mapping.h; with OR ABORT, FAIL, IGNORE and ROLLBACK, and in an UPDATE, it
  *       cannot be mapped.
  *   (6) UPDATE ... FROM with several partners for one row takes any of them: there is one.
@@ -228,7 +228,7 @@ static const struct gen_column *unindexed(const struct gen_table *table)
     return NULL;
 }
 
-/* WHERE that reads the table in key order (1). */
+/* WHERE that reads the table in key order (1); there is an unindexed column. */
 static void append_scan(struct generator *gen, sqlite3_str *sql, const struct gen_table *table)
 {
     const struct gen_column *column = gen_any_column(gen, table), *outside = unindexed(table);
@@ -321,8 +321,8 @@ void gen_update(struct generator *gen, const struct gen_table *table)
     assignments = sqlite3_str_new(NULL);
     sql = sqlite3_str_new(NULL);
     append_assignments(gen, assignments, table, &update, NULL);
-    update.one |= update.key && strstr(update.clause, "REPLACE");                           /* (3) */
-    update.one |= update.constrained && table->kind > GEN_INTEGER_KEY && !unindexed(table); /* (1) */
+    update.one |= update.key && strstr(update.clause, "REPLACE"); /* (3) */
+    update.one |= update.constrained && !unindexed(table);        /* (1) */
     text = sqlite3_str_finish(assignments);
     sqlite3_str_appendf(sql, "UPDATE %s%s%s SET %s", update.clause, table->name,
                         update.constrained && !update.one ? " NOT INDEXED" : "", text);
@@ -333,8 +333,10 @@ void gen_update(struct generator *gen, const struct gen_table *table)
     } else if (update.constrained) {
         append_scan(gen, sql, table);
     } else if (!update.constrained && !gen_once_in(gen, 6)) {
+        gen->changed = table;
         sqlite3_str_appendall(sql, " WHERE ");
         gen_condition(gen, sql, table, "", 2);
+        gen->changed = NULL;
     }
     gen_finish(gen, sql);
 }
@@ -347,11 +349,13 @@ void gen_delete(struct generator *gen, const struct gen_table *table)
 
     sqlite3_str_appendf(sql, "DELETE FROM %s", table->name);
     if (!gen_once_in(gen, 30)) {
+        gen->changed = table;
         sqlite3_str_appendall(sql, " WHERE ");
         if (gen_once_in(gen, 2))
             append_one_row(gen, sql, table, "");
         else
             gen_condition(gen, sql, table, "", 2);
+        gen->changed = NULL;
     }
     gen_finish(gen, sql);
 }

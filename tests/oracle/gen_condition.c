@@ -109,8 +109,11 @@ static void append_expression(struct generator *gen, sqlite3_str *sql, const cha
 static void append_subquery(struct generator *gen, sqlite3_str *sql, const struct gen_table *table, const char *alias)
 {
     const struct gen_table *other = gen_any_table(gen);
-    const struct gen_column *column = gen_any_column(gen, table), *inner = gen_any_column(gen, other);
+    const struct gen_column *column = gen_any_column(gen, table), *inner;
 
+    while (other == gen->changed)
+        other = gen_any_table(gen);
+    inner = gen_any_column(gen, other);
     switch (gen_pick(gen, 3)) {
     case 0:
         sqlite3_str_appendf(sql, "%s%s%s IN (SELECT %s FROM %s", alias, column->name, gen_once_in(gen, 4) ? " NOT" : "",

@@ -173,7 +173,7 @@ static void append_column(struct generator *gen, sqlite3_str *sql, struct gen_ta
             value = "7";
         sqlite3_str_appendf(sql, *value == 'c' || gen_once_in(gen, 4) ? " DEFAULT (%s)" : " DEFAULT %s", value);
     }
-    if (gen_once_in(gen, 8) && features.unique) {
+    if (gen_once_in(gen, 8) && features.unique && !column->key) {
         sqlite3_str_appendall(sql, " UNIQUE");
         column->key = column->indexed = column->constrained = true;
     }

@@ -42,6 +42,7 @@ struct generator {
     uint64_t random;
     struct script *script;
     struct gen_table tables[TABLES]; /* two of lsmkv, then an ordinary one */
+    const struct gen_table *changed; /* by the statement at hand: its subqueries read others; NULL in a query */
     int depth;                       /* open savepoints */
     bool open;                       /* BEGIN was given */
     bool defined;                    /* this transaction has changed tables: nothing may end it unexpectedly */
