@@ -15,6 +15,9 @@
 #include "ext/memory.h"
 #include "ext/planner.h"
 
+/* The first version read that offers LIMIT only where every test of the table's columns is offered too. */
+#define LIMITS_SINCE 3046000
+
 static void candidate_release(struct candidate *candidate)
 {
     memory_free(candidate->plan.binds);
@@ -362,14 +365,16 @@ static void use_constraints(const struct planner *planner, const struct candidat
 }
 
 /*
- * Rows can be skipped and counted here only if no other test of SQLite's comes after: SQLite 3.40 offers LIMIT and
- * OFFSET even if some constraint is left to it.
+ * Rows can be skipped and counted here only if no other test of SQLite's comes after. Older versions offer LIMIT and
+ * OFFSET even where a test is left that they never show: `a = b` of two columns of the table.
  */
 static void use_limit(const struct planner *planner, struct candidate *candidate)
 {
     sqlite3_index_info *info = planner->info;
     int count = plan_path_arguments(&candidate->plan), i;
 
+    if (sqlite3_libversion_number() < LIMITS_SINCE)
+        return;
     if (planner->limit < 0 || planner->offset < 0 || (info->nOrderBy && !candidate->consumed))
         return;
     if (!candidate->exact || candidate->looped || candidate->plan.probe_count)

@@ -12,8 +12,6 @@
 
 #include <string.h>
 
-#include "features.h"
-
 void gen_finish(struct generator *gen, sqlite3_str *sql)
 {
     char *text = sqlite3_str_finish(sql);
@@ -105,16 +103,12 @@ static void totally_ordered(struct generator *gen, sqlite3_str *sql, const struc
     if (gen_once_in(gen, 3))
         sqlite3_str_appendf(sql, "%s%s, ", gen_any_column(gen, table)->name, ONE_OF(gen, "", " DESC"));
     gen_key_order(sql, table, "", gen_once_in(gen, 2));
-    if (!gen_once_in(gen, 3) && features.limit)
+    if (!gen_once_in(gen, 3))
         append_limit(gen, sql);
 }
 
 static void counted_limit(struct generator *gen, sqlite3_str *sql, const struct gen_table *table)
 {
-    if (!features.limit) {
-        plain(gen, sql, table);
-        return;
-    }
     sqlite3_str_appendf(sql, "SELECT count(*) FROM (SELECT 1 FROM %s", table->name);
     append_where(gen, sql, table, "");
     append_limit(gen, sql);

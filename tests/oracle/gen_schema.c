@@ -10,8 +10,6 @@
 
 #include "support/test.h"
 
-#include "features.h"
-
 /* ---- Choices ---- */
 
 uint64_t gen_pick(struct generator *gen, uint64_t below)
@@ -117,7 +115,7 @@ static void name_columns(struct generator *gen, struct gen_table *table)
                               "DOUBLE PRECISION", "BOOLEAN");
         column->collation = collation(gen);
         column->not_null = gen_once_in(gen, 5);
-        column->has_default = column->not_null && gen_once_in(gen, 2) && features.has_default;
+        column->has_default = column->not_null && gen_once_in(gen, 2);
         column->constrained = column->not_null;
     }
 }
@@ -126,7 +124,7 @@ static void choose_key(struct generator *gen, struct gen_table *table)
 {
     int i, first;
 
-    table->kind = (enum gen_key)gen_pick(gen, features.composite ? 4 : 3);
+    table->kind = (enum gen_key)gen_pick(gen, 4);
     table->key_count = table->kind == GEN_NO_KEY ? 0 : 1;
     if (table->kind == GEN_COMPOSITE_KEY)
         table->key_count = 2 + (table->count > 2 && gen_once_in(gen, 3));
@@ -156,7 +154,7 @@ static void append_column(struct generator *gen, sqlite3_str *sql, struct gen_ta
     if (own_key) {
         sqlite3_str_appendall(sql, " PRIMARY KEY");
         /* DESC makes INTEGER PRIMARY KEY an ordinary key: that is the single kind then. */
-        if (table->kind == GEN_SINGLE_KEY && gen_once_in(gen, 3) && features.descending) {
+        if (table->kind == GEN_SINGLE_KEY && gen_once_in(gen, 3)) {
             sqlite3_str_appendall(sql, " DESC");
             *descending = true;
         }
@@ -173,7 +171,7 @@ static void append_column(struct generator *gen, sqlite3_str *sql, struct gen_ta
             value = "7";
         sqlite3_str_appendf(sql, *value == 'c' || gen_once_in(gen, 4) ? " DEFAULT (%s)" : " DEFAULT %s", value);
     }
-    if (gen_once_in(gen, 8) && features.unique && !column->key) {
+    if (gen_once_in(gen, 8) && !column->key) {
         sqlite3_str_appendall(sql, " UNIQUE");
         column->key = column->indexed = column->constrained = true;
     }
@@ -192,13 +190,12 @@ static bool append_parts(struct generator *gen, sqlite3_str *sql, struct gen_tab
     sqlite3_str_appendall(sql, "(");
     for (i = 0; i < count; i++) {
         struct gen_column *column = &table->columns[(first + i) % table->count];
-        const char *collate =
-            (of == OF_KEY ? features.key_order : features.composite) && gen_once_in(gen, 5) ? collation(gen) : "";
+        const char *collate = gen_once_in(gen, 5) ? collation(gen) : "";
 
         sqlite3_str_appendf(sql, "%s%s", i ? ", " : "", column->name);
         if (*collate)
             sqlite3_str_appendf(sql, " COLLATE %s", collate);
-        if (gen_once_in(gen, 3) && features.descending) {
+        if (gen_once_in(gen, 3)) {
             sqlite3_str_appendall(sql, " DESC");
             descending = true;
         }
@@ -245,13 +242,13 @@ static void append_constraints(struct generator *gen, sqlite3_str *sql, struct g
 {
     int i;
 
-    for (i = features.unique ? (int)gen_pick(gen, 4) - 2 : 0; i > 0; i--) {
+    for (i = (int)gen_pick(gen, 4) - 2; i > 0; i--) {
         sqlite3_str_appendall(sql, ", UNIQUE ");
         append_parts(gen, sql, table, OF_UNIQUE, 1 + (int)gen_pick(gen, 2));
     }
-    for (i = features.check ? (int)gen_pick(gen, 3) : 0; i > 0; i--)
+    for (i = (int)gen_pick(gen, 3); i > 0; i--)
         append_check(gen, sql, table);
-    for (i = features.index ? (int)gen_pick(gen, 3) : 0; i > 0; i--) {
+    for (i = (int)gen_pick(gen, 3); i > 0; i--) {
         sqlite3_str_appendf(sql, ", INDEX by_%d ", i);
         append_parts(gen, sql, table, OF_INDEX, 1 + (int)gen_pick(gen, 2));
     }

@@ -98,12 +98,15 @@ static const struct entry plan_entries[] = {
     {"plan", "equality", "=?", NULL},
     {"plan", "lower bound", ">", NULL},
     {"plan", "upper bound", "<", NULL},
-    {"plan", "IN", " IN", NULL},
+    {"plan", "IN", " IN (?)", NULL},
+    {"plan", "IS", " IS ?", NULL},
     {"plan", "ORDER", " ORDER", NULL},
     {"plan", "ORDER DESC", " ORDER DESC", NULL},
     {"plan", "LIMIT", " LIMIT", NULL},
     {"plan", "secondary index", ":by_", NULL},
     {"plan", "unique index", ":unique_", NULL},
+    {"plan", "covering index", " COVERING", NULL},
+    {"plan", "index in memory", " AUTOMATIC INDEX (", NULL},
 };
 
 static const struct {
@@ -192,8 +195,12 @@ size_t tally_print(void)
     group_printed = NULL;
     for (i = 0; i < COUNT(statement_entries); i++)
         zeros += print(statement_entries[i].group, statement_entries[i].label, counts->statement[i]);
-    for (i = 0; i < COUNT(plan_entries); i++)
-        zeros += print(plan_entries[i].group, plan_entries[i].label, counts->plan[i]);
+    for (i = 0; i < COUNT(plan_entries); i++) {
+        size_t zero = print(plan_entries[i].group, plan_entries[i].label, counts->plan[i]);
+
+        /* Plans of older versions have no LIMIT: they offer it where it would be wrong. */
+        zeros += strcmp(plan_entries[i].label, "LIMIT") == 0 && sqlite3_libversion_number() < 3046000 ? 0 : zero;
+    }
     for (i = 0; i < COUNT(outcomes); i++)
         zeros += print("outcome", outcomes[i].label, counts->outcome[i]);
     printf("\nstatements: %lu, kinds without any: %zu\n", counts->statements, zeros);

@@ -353,7 +353,8 @@ static void plans_use_the_key(void **state)
     plan_is(db, ":id=?", "SELECT * FROM i WHERE rowid = 5");
     plan_is(db, ":id>? AND id<=? ORDER DESC", "SELECT * FROM i WHERE id > 5 AND id <= 9 ORDER BY id DESC");
     plan_is(db, ":id IN (?) ORDER", "SELECT * FROM i WHERE id IN (1, 2, 3) ORDER BY id");
-    plan_is(db, ":id>=? LIMIT", "SELECT * FROM i WHERE id >= 5 LIMIT 3 OFFSET 2");
+    plan_is(db, sqlite3_libversion_number() >= 3046000 ? ":id>=? LIMIT" : ":id>=?'",
+            "SELECT * FROM i WHERE id >= 5 LIMIT 3 OFFSET 2");
     plan_is(db, ":id>=?'", "SELECT * FROM i WHERE id >= 5 AND v = 1 LIMIT 3 OFFSET 2");
     plan_is(db, ":all rows", "SELECT * FROM i WHERE v = 1");
     plan_is(db, ":all rows ORDER", "SELECT min(id) FROM i");
