@@ -89,7 +89,7 @@ static void savepoint(struct generator *gen)
 {
     int level;
 
-    if (gen->depth == 0 || (gen->depth < DEPTH_MAX && gen_once_in(gen, 2))) {
+    if (gen->depth == 0 || (gen->depth < DEPTH_MAX && !gen_once_in(gen, 3))) {
         if (!gen->open && gen->depth == 0)
             save(gen, 0);
         script_add(gen->script, "SAVEPOINT s%d", ++gen->depth);
