@@ -17,6 +17,8 @@
  *
  * OR REPLACE into a table without indexes does not look whether the key is there: the new row hides the old one.
  */
+#include <string.h>
+
 #include "ext/bytes.h"
 #include "ext/error.h"
 #include "ext/hub.h"
@@ -163,6 +165,30 @@ static int make_ready(struct sql_table *table, struct writer **writer)
     return rc ? rc : writer_of(table, writer);
 }
 
+static bool same_blob(sqlite3_value *a, sqlite3_value *b)
+{
+    int size = sqlite3_value_bytes(a);
+
+    return sqlite3_value_type(a) == SQLITE_BLOB && sqlite3_value_type(b) == SQLITE_BLOB &&
+           sqlite3_value_bytes(b) == size && memcmp(sqlite3_value_blob(a), sqlite3_value_blob(b), (size_t)size) == 0;
+}
+
+/* The hidden key follows from the columns: a value for it would be lost without a word. */
+static int refuse_hidden_key(struct writer *writer, sqlite3_value **argv)
+{
+    const struct table_schema *schema = writer_schema(writer);
+    sqlite3_value *given;
+
+    if (!schema_has_hidden_key(schema))
+        return SQLITE_OK;
+    given = argv[2 + schema->count];
+    if (sqlite3_value_nochange(given) || sqlite3_value_type(given) == SQLITE_NULL || same_blob(given, argv[0]))
+        return SQLITE_OK;
+    return error_set(&writer->table->base.zErrMsg, SQLITE_ERROR,
+                     "table %s: the hidden key follows from the columns of the PRIMARY KEY and cannot be given",
+                     writer->table->name);
+}
+
 static int insert_or_update(struct writer *writer, sqlite3_value **argv, sqlite3_int64 *rowid)
 {
     struct sql_table *table = writer->table;
@@ -190,5 +216,8 @@ int sql_table_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3
 
     if (rc)
         return rc;
-    return argc == 1 ? delete_row(writer, argv[0]) : insert_or_update(writer, argv, rowid);
+    if (argc == 1)
+        return delete_row(writer, argv[0]);
+    rc = refuse_hidden_key(writer, argv);
+    return rc ? rc : insert_or_update(writer, argv, rowid);
 }

@@ -153,6 +153,12 @@ static void keys_of_several_columns_and_descending_ones_hold_rows(void **state)
     kit_expect(db, "''|-4|'s'\n'x'|11|'p'\n'X'|2|'q'\n", "SELECT * FROM t");
     kit_run(db, "REPLACE INTO t VALUES('X', 11, 'new')");
     kit_expect(db, "''|-4|'s'\n'X'|11|'new'\n'X'|2|'q'\n", "SELECT * FROM t");
+    kit_fails(db, SQLITE_ERROR, "the hidden key follows from the columns", "UPDATE t SET lsmkv_key_2 = x'00'");
+    kit_fails(db, SQLITE_ERROR, "the hidden key follows from the columns",
+              "INSERT INTO t(a, b, lsmkv_key_2) VALUES('n', 1, x'00')");
+    kit_run(db,
+            "UPDATE t SET b = 12 FROM (SELECT 'new' AS v) AS n WHERE lsmkv_key = n.v; UPDATE t SET a = a WHERE b = 12");
+    kit_expect(db, "''|-4|'s'\n'X'|12|'new'\n'X'|2|'q'\n", "SELECT * FROM t ORDER BY a COLLATE NOCASE, b DESC");
     kit_run(db, "CREATE VIRTUAL TABLE d USING lsmkv(id INTEGER PRIMARY KEY DESC, v)");
     kit_run(db, "INSERT INTO d VALUES(1, 1), (3, 3), (-2, 2)");
     kit_expect(db, "3|3\n1|1\n-2|2\n", "SELECT * FROM d");
