@@ -4,6 +4,7 @@
  */
 #include "support/test.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -685,6 +686,66 @@ static void second_phase_of_many_needs_neither_memory_nor_space(void **state)
     tear_down(&f);
 }
 
+/* ---- Threads ---- */
+
+struct worker {
+    struct lsmkv_store *store;
+    pthread_t thread;
+    unsigned number;
+    bool rotates;
+};
+
+/* Every third one is rolled back. */
+static void *prepare_and_decide(void *argument)
+{
+    struct worker *worker = argument;
+    struct lsmkv_session *session;
+    struct lsmkv_error err;
+
+    assert_ok(lsmkv_session_open(&session, worker->store, &err), &err);
+    for (unsigned i = 0; i < 60; i++) {
+        struct lsmkv_prepare how = {.transaction = 1 + i * 10 + worker->number, .wait_ms = 60000};
+        char key[16];
+
+        snprintf(key, sizeof(key), "t%u%06u", worker->number, i);
+        assert_ok(lsmkv_session_write(session, LSMKV_WRITE_OPTIMISTIC, 60000, &err), &err);
+        assert_ok(lsmkv_put(session, text(key), text("1"), &err), &err);
+        assert_ok(lsmkv_session_prepare(session, &how, &err), &err);
+        if (worker->rotates && i % 6 == 0)
+            assert_ok(lsmkv_flush(worker->store, &err), &err);
+        if (i % 3)
+            assert_ok(lsmkv_session_commit_prepared(session, &err), &err);
+        else
+            assert_ok(lsmkv_session_rollback(session, &err), &err);
+        (void)lsmkv_transaction_decided(worker->store, how.transaction);
+    }
+    lsmkv_session_close(session);
+    return NULL;
+}
+
+static void threads_prepare_and_decide_while_others_rotate(void **state)
+{
+    struct worker workers[4];
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, LSMKV_SYNC_NORMAL);
+    prepare(&f, 0, "z", "1");
+    for (unsigned i = 0; i < 4; i++) {
+        workers[i] = (struct worker){.store = f.db.store, .number = i, .rotates = i == 3};
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, prepare_and_decide, &workers[i]), 0);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        pthread_join(workers[i].thread, NULL);
+    assert_int_equal(db_count(&f.db, "t"), 4 * 40);
+    crash(&f, SIM_KEEP_ALL);
+    assert_int_equal(db_count(&f.db, "t"), 4 * 40);
+    expect_undecided(&f, 1, 1);
+    settle(&f, 100, true);
+    db_expect(&f.db, "z", "1");
+    tear_down(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -707,6 +768,7 @@ int main(void)
         cmocka_unit_test(rotation_copies_the_undecided_forward),
         cmocka_unit_test(prepare_without_space_to_copy_it_stays_where_it_is),
         cmocka_unit_test(large_prepare_is_copied_forward_more_rarely),
+        cmocka_unit_test(threads_prepare_and_decide_while_others_rotate),
         cmocka_unit_test(second_phase_of_many_needs_neither_memory_nor_space),
     };
 
