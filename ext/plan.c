@@ -14,6 +14,7 @@
 #include "ext/error.h"
 #include "ext/memory.h"
 #include "ext/planner.h"
+#include "ext/ranges.h"
 
 /* The first version read that offers LIMIT only where every test of the table's columns is offered too. */
 #define LIMITS_SINCE 3046000
@@ -80,6 +81,8 @@ static bool is_exact(const struct planner *planner, const struct key_shape *shap
     const struct table_schema *schema = &planner->table->schema;
     int op = planner->info->aConstraint[constraint].op, type;
 
+    if (ranges_ignore_affinity)
+        return true;
     if (part == shape->count || affinity_is_numeric(schema->columns[shape->parts[part].column].affinity))
         return true;
     if (op == SQLITE_INDEX_CONSTRAINT_ISNULL || op == SQLITE_INDEX_CONSTRAINT_ISNOTNULL)
@@ -430,6 +433,7 @@ int sql_table_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
     rc = choose(&planner, &best);
     if (rc)
         return rc;
+    candidate_settle_probes(&best);
     use_constraints(&planner, &best);
     use_limit(&planner, &best);
     rc = tell(&planner, &best);

@@ -42,9 +42,10 @@ void candidate_set_order(const struct planner *planner, struct candidate *candid
 
 /* ---- planner_cost.c ---- */
 
-/*
- * Sets rows and cost; all else is set. Takes the probes away where reading the path again and again is no worse.
- */
+/* Sets rows and cost; all else is set. */
 int candidate_set_cost(const struct planner *planner, struct candidate *candidate);
+
+/* Of the chosen one: drops probes that are not worth it, or makes it as cheap as they make it. */
+void candidate_settle_probes(struct candidate *candidate);
 
 #endif

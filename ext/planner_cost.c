@@ -156,16 +156,14 @@ static int seeks(const struct candidate *candidate)
 
 /*
  * A probe costs little, but the first one reads the path; SQLite has no way to be told so. A tenth of that for each lets it
- * take an index of another table where there is one.
+ * take an index of another table where there is one. Among the paths of this table the whole cost counts.
  */
-static void add_probes(struct candidate *candidate)
+void candidate_settle_probes(struct candidate *candidate)
 {
+    if (candidate->rows < PROBE_ROWS_MIN)
+        candidate->plan.probe_count = 0;
     if (!candidate->plan.probe_count)
         return;
-    if (candidate->rows < PROBE_ROWS_MIN) {
-        candidate->plan.probe_count = 0;
-        return;
-    }
     candidate->cost = 2 * COST_LOOKUP + candidate->cost / 10;
     candidate->rows = PROBE_ROWS;
 }
@@ -188,7 +186,6 @@ int candidate_set_cost(const struct planner *planner, struct candidate *candidat
     candidate->cost = COST_LOOKUP * seeks(candidate) + (rows - 1) * row_cost(candidate);
     if (candidate->plan.path != PLAN_PRIMARY && !candidate->plan.covering)
         candidate->cost += COST_LOOKUP;
-    add_probes(candidate);
     if (planner->info->nOrderBy && !candidate->consumed)
         candidate->sort_cost = candidate->rows * log2(candidate->rows);
     return SQLITE_OK;

@@ -11,6 +11,10 @@
 #define NUMERIC_TEXT_FIRST 0x09
 #define NUMERIC_TEXT_AFTER 0x3A
 
+#ifdef LSM_DEBUG
+bool ranges_ignore_affinity;
+#endif
+
 struct builder {
     struct key_ranges *ranges;
     const struct ranges_request *request;
@@ -270,6 +274,8 @@ static bool is_number(const struct cell *cell)
 
 static enum affinity part_affinity(const struct builder *builder, const struct key_part *part)
 {
+    if (ranges_ignore_affinity)
+        return AFFINITY_BLOB;
     return builder->request->schema->columns[part->column].affinity;
 }
 
@@ -344,7 +350,7 @@ static enum lsmkv_status place_upper(const struct builder *builder, const struct
     if (status)
         return status;
     *none = cell.type == CELL_NULL;
-    if (!affinity_is_numeric(affinity)) {
+    if (!affinity_is_numeric(affinity) && !ranges_ignore_affinity) {
         *numeric_text = is_number(&cell) || (cell.type == CELL_TEXT && !builder->plan->upper_text);
         if (is_number(&cell) && affinity == AFFINITY_TEXT)
             status = affinity_store(&cell, AFFINITY_TEXT, *value);
@@ -441,7 +447,7 @@ static int bind_value(struct builder *builder, int index, sqlite3_value *value)
     status = argument_cell(affinity, value, &cell);
     if (!status && cell.type == CELL_NULL && builder->plan->binds[index] != BIND_IS)
         return SQLITE_OK;
-    if (!status && is_number(&cell) && !affinity_is_numeric(affinity)) {
+    if (!status && is_number(&cell) && !affinity_is_numeric(affinity) && !ranges_ignore_affinity) {
         builder->ranges->widened = true;
         status = add_numeric_text(builder->ranges, NULL, part->descending);
         if (!status && affinity == AFFINITY_TEXT)

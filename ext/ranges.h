@@ -37,6 +37,13 @@ struct ranges_request {
     const struct plan *plan;
 };
 
+#ifdef LSM_DEBUG
+/* For a test that must find differences then: arguments are placed as they are, and nothing is left to SQLite. */
+extern bool ranges_ignore_affinity;
+#else
+#define ranges_ignore_affinity false
+#endif
+
 void ranges_release(struct key_ranges *ranges); /* a zeroed one is fine */
 
 /* Replaces `ranges` with those of the request. The arguments may be converted in place; a NULL pointer is an SQL NULL. */

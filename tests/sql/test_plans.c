@@ -99,6 +99,47 @@ static void plans_use_the_order_of_keys(void **state)
     kit_close(db);
 }
 
+static void plans_use_indexes(void **state)
+{
+    sqlite3 *db = open_one();
+
+    (void)state;
+    kit_run(db,
+            "CREATE VIRTUAL TABLE e USING lsmkv(device TEXT COLLATE NOCASE, at INTEGER, level INTEGER, body, n REAL, "
+            "PRIMARY KEY (device, at), INDEX by_level (level, at DESC), UNIQUE (n))");
+    kit_run(db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) "
+                "INSERT INTO e SELECT 'd' || (i %% 5), i, i %% 7, zeroblob(100), i / 2.0 FROM n");
+    plan_is(db, ":by_level: level=? AND at>?'", "SELECT * FROM e WHERE level = ? AND at > 5");
+    plan_is(db, ":by_level: level=? ORDER LIMIT COVERING",
+            "SELECT device FROM e WHERE level = 3 ORDER BY at DESC LIMIT 3 OFFSET 1");
+    plan_is(db, ":by_level: level=? ORDER DESC COVERING", "SELECT device, at FROM e WHERE level = ? ORDER BY at");
+    plan_is(db, ":by_level: level IN (?)", "SELECT at FROM e WHERE level IN (1, 2)");
+    plan_is(db, ":by_level: all rows ORDER COVERING", "SELECT DISTINCT level FROM e");
+    plan_is(db, ":by_level: all rows ORDER COVERING", "SELECT level, count(*) FROM e GROUP BY level");
+    plan_is(db, ":unique_n: n=?", "SELECT * FROM e WHERE n = 4");
+    plan_is(db, ":device=? AND at=?", "SELECT * FROM e WHERE device = ? AND at = ? AND level = ?");
+    plan_is(db, " COVERING", "SELECT count(*) FROM e");
+    kit_expect(db, "'d0'|500\n'd3'|493\n", "SELECT device, at FROM e WHERE level = 3 ORDER BY at DESC LIMIT 2");
+    kit_close(db);
+}
+
+static void an_entry_reads_its_row_only_where_a_column_is_missing(void **state)
+{
+    sqlite3 *db = open_one();
+    sqlite3_int64 rows;
+
+    (void)state;
+    kit_run(db, "CREATE VIRTUAL TABLE t USING lsmkv(id INTEGER PRIMARY KEY, x, y TEXT, INDEX i (x), sync = off)");
+    fill(db, "t", 300);
+    rows = counter(db, "cursor_rows");
+    assert_int_equal(number(db, "SELECT count(id) FROM t WHERE x BETWEEN 0 AND 20000 AND id > 0"), 300);
+    assert_int_equal(counter(db, "cursor_rows") - rows, 300);
+    rows = counter(db, "cursor_rows");
+    assert_int_equal(number(db, "SELECT count(y) FROM t WHERE x = (SELECT x FROM t WHERE id = 7)"), 1);
+    assert_int_equal(counter(db, "cursor_rows") - rows, 2); /* the entry and its row */
+    kit_close(db);
+}
+
 /* The order of rows was promised for one value of a; a number from a numeric column is equal to several. */
 static void rows_are_sorted_where_one_value_turns_out_to_be_several(void **state)
 {
@@ -231,6 +272,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plans_use_leading_parts),
         cmocka_unit_test(plans_use_the_order_of_keys),
+        cmocka_unit_test(plans_use_indexes),
+        cmocka_unit_test(an_entry_reads_its_row_only_where_a_column_is_missing),
         cmocka_unit_test(rows_are_sorted_where_one_value_turns_out_to_be_several),
         cmocka_unit_test(or_is_a_union),
         cmocka_unit_test(a_join_looks_keys_up_both_ways_round),
