@@ -434,7 +434,7 @@ bool lsmkv_compacting(struct lsmkv_store *store);
 /* Waits until no flush and no compaction is due, at most `timeout_ms`; false on time-out. */
 bool lsmkv_wait_idle(struct lsmkv_store *store, uint64_t timeout_ms);
 
-/* Estimated rows and bytes of a key range, from manifests only (opens no table). */
+/* Estimated rows and bytes of a key range, from manifests, memtables and the block indexes of open tables. Opens none. */
 void lsmkv_estimate(struct lsmkv_store *store, struct lsmkv_slice lower, struct lsmkv_slice upper, uint64_t *entries,
                     uint64_t *bytes);
 

@@ -19,7 +19,7 @@
 #include "memtable/history.h"
 #include "memtable/skiplist.h"
 
-#define HEIGHT_MAX  12           /* 4^12 nodes before the highest level gets long */
+#define HEIGHT_MAX  MEMTABLE_HEIGHT_MAX
 #define RESERVE_MAX (1u << 30)   /* bytes; some allocators have no larger blocks than twice that */
 #define CHUNK_MAX   (256u << 10) /* bytes; what a table may exceed its limit by before that shows in its size */
 #define MARK_EVERY  256 /* entries; a walk from a sequence passes fewer than that, and the rest of one transaction */
@@ -188,6 +188,15 @@ struct node *memtable_seek_before(const struct memtable *memtable, const struct 
     struct node *node = descend(memtable->head, top_level(memtable), key, NULL).before;
 
     return node == memtable->head ? NULL : node;
+}
+
+unsigned memtable_seek_path(const struct memtable *memtable, const struct node_key *key,
+                            struct node *before[MEMTABLE_HEIGHT_MAX])
+{
+    unsigned top = top_level(memtable);
+
+    (void)descend(memtable->head, top, key, before);
+    return top + 1;
 }
 
 struct node *memtable_first(const struct memtable *memtable)

@@ -56,6 +56,12 @@ void memtable_walk_start(struct memtable_walk *walk, const struct memtable *memt
 void memtable_walk_after(struct memtable_walk *walk, const struct memtable *memtable, uint64_t sequence);
 bool memtable_walk_next(struct memtable_walk *walk, struct entry *entry);
 
+/*
+ * About how many entries have keys in [lower, upper), NULL data for no bound: exact for a few, else from the upper levels of
+ * the list, whose nodes stand for about 4, 16, 64 ... of them.
+ */
+uint64_t memtable_estimate(const struct memtable *memtable, struct lsmkv_slice lower, struct lsmkv_slice upper);
+
 uint64_t memtable_segment(const struct memtable *memtable);
 uint64_t memtable_bytes(const struct memtable *memtable);   /* memory taken */
 uint64_t memtable_entries(const struct memtable *memtable); /* versions held */

@@ -238,6 +238,14 @@ enum lsmkv_status table_pin(struct table *table, struct sstable **reader, struct
     return status;
 }
 
+struct sstable *table_pin_open(struct table *table)
+{
+    if (atomic_fetch_add_explicit(&table->state, 1, memory_order_acquire) & TABLE_OPEN)
+        return table->reader;
+    table_unpin(table);
+    return NULL;
+}
+
 void table_unpin(struct table *table)
 {
     atomic_fetch_sub_explicit(&table->state, 1, memory_order_release);

@@ -67,6 +67,13 @@ LSMKV_MUST_CHECK enum lsmkv_status table_get(struct table *table, struct lsmkv_s
                                              enum entry_kind *kind, bool *found, struct lsmkv_error *err);
 
 /*
+ * About which share of the table's entries lies below `key`: 0 to 1. From the block index, to
+ * about one block, if the table is open; else by where the key lies between the table's smallest and largest. Opens
+ * nothing, reads nothing.
+ */
+double table_position(struct table *table, struct lsmkv_slice key);
+
+/*
  * Yields every entry. Holds a reference on the table and keeps its reader open. `sequential`: for compaction; reads with
  * large positioned reads, verifies every block, keeps out of caches and map.
  */
