@@ -433,6 +433,24 @@ static void both_may_write_one_key_and_the_later_outcome_wins(void **state)
     }
 }
 
+/* Recovery would commit both in the order of their prepares: so the outcome has to be durable before it is seen. */
+static void outcome_beside_another_default_is_durable_before_it_is_seen(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, LSMKV_SYNC_FULL);
+    for (size_t i = 0; i < 2; i++) {
+        begin(&f, i, "a", i ? "1" : "0");
+        assert_ok(try_prepare(&f, i, true), &f.err);
+    }
+    commit(&f, 1);
+    db_expect(&f.db, "a", "1");
+    crash(&f, SIM_DROP_UNSYNCED);
+    db_expect(&f.db, "a", "0"); /* by default, after what was seen */
+    tear_down(&f);
+}
+
 static void transaction_in_doubt_guards_until_it_is_settled(void **state)
 {
     struct fixture f;
@@ -761,6 +779,7 @@ int main(void)
         cmocka_unit_test(reader_of_what_a_prepared_one_writes_commits_before_it_or_conflicts),
         cmocka_unit_test(prepare_of_a_reader_waits_for_what_a_prepared_one_writes),
         cmocka_unit_test(both_may_write_one_key_and_the_later_outcome_wins),
+        cmocka_unit_test(outcome_beside_another_default_is_durable_before_it_is_seen),
         cmocka_unit_test(transaction_in_doubt_guards_until_it_is_settled),
         cmocka_unit_test(exclusive_prepare_in_doubt_guards_everything),
         cmocka_unit_test(exclusive_transactions_do_not_wait_for_one_that_lingers),
