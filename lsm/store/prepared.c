@@ -264,11 +264,14 @@ void prepared_decide(struct lsmkv_store *store, struct prepared *prepared,
 
     mutex_lock(&store->prepared.lock);
     take_out(store, prepared);
-    decided->transaction = prepared->transaction;
-    decided->end = end;
-    decided->next = list->decided;
-    list->decided = decided;
-    prepared->decided = NULL;
+    /* With sync = off it may never be durable; and nothing is promised for a power cut, which alone could undo it. */
+    if (store->options->sync != LSMKV_SYNC_OFF) {
+        decided->transaction = prepared->transaction;
+        decided->end = end;
+        decided->next = list->decided;
+        list->decided = decided;
+        prepared->decided = NULL;
+    }
     mutex_unlock(&store->prepared.lock);
 }
 
@@ -320,8 +323,7 @@ bool lsmkv_transaction_decided(struct lsmkv_store *store, uint64_t transaction)
     mutex_lock(&store->prepared.lock);
     prune(&store->prepared, durable);
     decided = find(&store->prepared, transaction) == NULL;
-    /* With sync = off nothing is promised for a power cut, and any other crash leaves what was written. */
-    for (at = store->options->sync == LSMKV_SYNC_OFF ? NULL : store->prepared.decided; decided && at; at = at->next)
+    for (at = store->prepared.decided; decided && at; at = at->next)
         decided = at->transaction != transaction;
     mutex_unlock(&store->prepared.lock);
     return decided;
