@@ -177,12 +177,10 @@ LSMKV_MUST_CHECK enum lsmkv_status lsmkv_store_open(struct lsmkv_store **store, 
  */
 enum lsmkv_status lsmkv_store_close(struct lsmkv_store *store, struct lsmkv_error *err);
 
-/* Removes every file of a closed store and its directory, only if each file in it is one of ours. Keeps all otherwise. */
-enum lsmkv_status lsmkv_store_destroy(const char *dir, struct os_fs *fs, struct lsmkv_error *err);
-
 /*
- * Both in one, without a moment in which another process could take the store and lose what it writes. If the files are
- * kept, for one that is not ours or a failure to remove, the store is closed all the same.
+ * Closes the store and removes every file of it and its directory, only if each file there is one of ours; without a moment
+ * in which another process could take the store and lose what it writes. If the files are kept, for one that is not ours or
+ * a failure to remove, the store is closed all the same.
  */
 enum lsmkv_status lsmkv_store_close_and_destroy(struct lsmkv_store *store, struct lsmkv_error *err);
 

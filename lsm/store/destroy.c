@@ -2,7 +2,7 @@
  * destroy.c - removes a store that nobody uses, and nothing that is not one of its files.
  *
  * All names are looked at first; one that the engine does not write keeps everything. The manifest goes last, so that what
- * a death in between leaves is still known as a store and can be destroyed again.
+ * a death in between leaves is still known as a store, one with files missing, and not taken for something else.
  */
 #include <string.h>
 
@@ -149,25 +149,6 @@ static enum lsmkv_status remove_everything(struct destruction *destruction, stru
     return status;
 }
 
-static enum lsmkv_status lock_and_remove(struct destruction *destruction, struct lsmkv_error *err)
-{
-    struct os_lock *lock = NULL;
-    char *path = os_path(destruction->dir, NAME_LOCK);
-    enum lsmkv_status status;
-
-    if (!path)
-        return lsmkv_fail_nomem(err);
-    status = look_everywhere(destruction, err); /* before the lock is taken, which makes its file */
-    if (!status)
-        status = os_fs_lock(destruction->fs, path, &lock, err);
-    if (!status)
-        status = remove_everything(destruction, err);
-    if (lock)
-        os_fs_unlock(destruction->fs, lock);
-    lsm_free(path);
-    return status;
-}
-
 enum lsmkv_status store_remove_files(struct os_fs *fs, const char *dir, struct lsmkv_error *err)
 {
     struct destruction destruction = {.fs = fs, .dir = dir, .names = LSMKV_BUF_INIT};
@@ -175,20 +156,6 @@ enum lsmkv_status store_remove_files(struct os_fs *fs, const char *dir, struct l
 
     if (!status)
         status = remove_everything(&destruction, err);
-    lsmkv_buf_release(&destruction.names);
-    return status;
-}
-
-enum lsmkv_status lsmkv_store_destroy(const char *dir, struct os_fs *fs, struct lsmkv_error *err)
-{
-    struct destruction destruction = {.fs = fs ? fs : os_posix_fs(), .dir = dir, .names = LSMKV_BUF_INIT};
-    enum os_kind kind;
-    enum lsmkv_status status = os_fs_kind(destruction.fs, dir, &kind, NULL, err);
-
-    if (!status && kind != OS_DIRECTORY)
-        status = lsmkv_fail(err, LSMKV_CANTOPEN, "%s: no such directory", dir);
-    if (!status)
-        status = lock_and_remove(&destruction, err);
     lsmkv_buf_release(&destruction.names);
     return status;
 }
