@@ -7,3 +7,4 @@ export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
 build/release/tests/bench/bench_fillrandom 20000 1
 build/release/tests/bench/bench_open 8
+build/release/tests/bench/bench_join 500
