@@ -75,18 +75,36 @@ static double guess_rows(const struct planner *planner, const struct candidate *
 
 /* ---- From the store ---- */
 
-/* The values that the path's constraints compare with; false if one is no constant. NULL stands for NULL. */
+/*
+ * Whether ranges.c would make a number of the text. It cannot of a copy: newer versions of SQLite take the
+ * mutex of the value's connection, and a copy has none.
+ */
+static bool is_converted(const struct table_schema *schema, int column, sqlite3_value *value)
+{
+    if (sqlite3_value_type(value) != SQLITE_TEXT)
+        return false;
+    return column < 0 || column == schema->integer_column ||
+           (column < schema->count && affinity_is_numeric(schema->columns[column].affinity));
+}
+
+/*
+ * The values that the path's constraints compare with; false if one is no constant, or none that can be converted now.
+ * NULL stands for NULL.
+ */
 static bool constants(const struct planner *planner, const struct candidate *candidate, sqlite3_value **values)
 {
     int count = plan_path_arguments(&candidate->plan), i;
 
     for (i = 0; i < count; i++) {
         int constraint = candidate_constraint(candidate, i), op = planner->info->aConstraint[constraint].op;
+        int column = planner->info->aConstraint[constraint].iColumn;
         sqlite3_value *value = NULL;
 
         if (op == SQLITE_INDEX_CONSTRAINT_ISNULL || op == SQLITE_INDEX_CONSTRAINT_ISNOTNULL)
             continue;
         if (sqlite3_vtab_rhs_value(planner->info, constraint, &value) != SQLITE_OK || !value)
+            return false;
+        if (is_converted(&planner->table->schema, column, value))
             return false;
         values[i] = sqlite3_value_dup(value); /* ranges.c converts in place */
         if (!values[i])

@@ -90,7 +90,6 @@ static const struct entry statement_entries[] = {
     {"savepoint depth", "2", "^SAVEPOINT s2", NULL},
     {"savepoint depth", "3", "^SAVEPOINT s3", NULL},
     {"savepoint depth", "4", "^SAVEPOINT s4", NULL},
-    {"savepoint depth", "5", "^SAVEPOINT s5", NULL},
 };
 
 static const struct entry plan_entries[] = {
