@@ -397,7 +397,7 @@ struct lsmkv_transaction_info {
     uint64_t snapshot;          /* sequence it reads at */
     uint64_t writes;            /* keys buffered or prepared */
     uint64_t bytes;             /* memory of writes and read set */
-    uint64_t pinned_bytes;      /* of memtables and SSTables that only it and its like keep */
+    uint64_t pinned_bytes;      /* of flushed memtables that it keeps in memory, alone or with others; 0 if PREPARED */
 };
 /*
  * Visits transactions; stops when `visit` returns false. No lock is held meanwhile: it may settle what it is shown.

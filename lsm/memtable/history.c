@@ -131,19 +131,26 @@ void history_set_limit(struct history *history, uint64_t limit_bytes)
     history_keep_limit(history);
 }
 
-uint64_t history_kept_bytes(struct history *history, struct memtable *from)
+/* The memtable, if it is still in the list. */
+static struct memtable *find(const struct history *history, const struct memtable *wanted) LSM_REQUIRES(history->lock)
 {
+    struct memtable *memtable = history->oldest;
+
+    while (memtable && memtable != wanted)
+        memtable = memtable_history(memtable)->newer;
+    return memtable;
+}
+
+uint64_t history_kept_bytes(struct history *history, const struct memtable *from)
+{
+    struct memtable *memtable;
     uint64_t bytes = 0;
 
     mutex_lock(&history->lock);
-    if (!from) {
+    if (!from)
         bytes = history->kept_bytes;
-    } else {
-        while (from) {
-            bytes += memtable_history(from)->flushed_bytes;
-            from = memtable_history(from)->follower;
-        }
-    }
+    for (memtable = from ? find(history, from) : NULL; memtable; memtable = memtable_history(memtable)->follower)
+        bytes += memtable_history(memtable)->flushed_bytes;
     mutex_unlock(&history->lock);
     return bytes;
 }

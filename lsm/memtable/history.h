@@ -53,7 +53,7 @@ bool history_follow(struct memtable *memtable, struct memtable **follower);
 /* By the last memtable_unref(): takes it out. The reference that it held is the caller's. */
 struct memtable *history_forget(struct memtable *memtable);
 
-/* Bytes of flushed memtables that are still kept; of `from` and those after it, or of all (NULL). */
-uint64_t history_kept_bytes(struct history *history, struct memtable *from);
+/* Bytes of flushed memtables that are still kept; of `from` (only compared) and those after it, or of all (NULL). */
+uint64_t history_kept_bytes(struct history *history, const struct memtable *from);
 
 #endif

@@ -28,7 +28,7 @@
 /* The lock order: a thread that holds one takes only those below it in this list. */
 enum lock_rank {
     RANK_REGISTRY = 10,      /* ext: which stores are open in the process */
-    RANK_STORE = 15,         /* small facts of a store: its sessions, its dropped tables; nothing is taken under it */
+    RANK_STORE = 15,         /* small facts of a store: its sessions, its dropped tables */
     RANK_TURN = 20,          /* who commits next: owner field and waiters */
     RANK_SETTINGS = 25,      /* one change of a store's options at a time; held across its manifest commit */
     RANK_SCHEDULER = 30,     /* which background job is due, running, failed */

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "os/clock.h"
 #include "os/process.h"
 #include "store/catalog.h"
 #include "store/guards.h"
@@ -151,6 +152,36 @@ void session_end(struct lsmkv_session *session)
     session_give_turn(session);
 }
 
+/* ---- What others see ---- */
+
+static void set_view(_Atomic uint64_t *field, uint64_t value)
+{
+    atomic_store_explicit(field, value, memory_order_relaxed);
+}
+
+/* Before the state says that there is a transaction. */
+static void show_begin(struct lsmkv_session *session)
+{
+    struct session_view *view = &session->view;
+
+    set_view(&view->since_ns, clock_now_ns());
+    set_view(&view->snapshot, session->snapshot.sequence);
+    set_view(&view->writes, 0);
+    set_view(&view->bytes, 0);
+    atomic_store_explicit(&view->memtable, session->snapshot.super_version->active, memory_order_relaxed);
+}
+
+static void show_size(struct lsmkv_session *session)
+{
+    uint64_t bytes = session->reads.set ? read_set_bytes(session->reads.set) : 0;
+
+    if (session->batch) {
+        bytes += batch_bytes(session->batch);
+        set_view(&session->view.writes, batch_writes(session->batch));
+    }
+    set_view(&session->view.bytes, bytes);
+}
+
 /* ---- Beginning ---- */
 
 enum lsmkv_status lsmkv_session_read(struct lsmkv_session *session, bool tracked, struct lsmkv_error *err)
@@ -161,6 +192,7 @@ enum lsmkv_status lsmkv_session_read(struct lsmkv_session *session, bool tracked
         return status;
     session->snapshot = snapshot_take(session);
     session->reads.tracked = tracked;
+    show_begin(session);
     session->state = LSMKV_SESSION_READING;
     return LSMKV_OK;
 }
@@ -246,6 +278,8 @@ static enum lsmkv_status begin_writing(struct lsmkv_session *session, enum lsmkv
         status = batch_new(&session->batch, err);
     if (!status) {
         session->mode = mode;
+        if (session->state == LSMKV_SESSION_IDLE)
+            show_begin(session);
         session->state = LSMKV_SESSION_WRITING;
         return LSMKV_OK;
     }
@@ -299,6 +333,7 @@ static enum lsmkv_status buffer(struct lsmkv_session *session, enum entry_kind k
         status = batch_add(session->batch, kind, key, value, err);
     if (!status && catalog_holds(key))
         catalog_new_stamp(session);
+    show_size(session);
     return status;
 }
 
@@ -325,6 +360,7 @@ void lsmkv_session_rollback_to(struct lsmkv_session *session, uint64_t mark)
         batch_rollback_to(session->batch, mark);
     if (session->own_stamp)
         catalog_new_stamp(session); /* what it wrote to the catalog may be gone */
+    show_size(session);
 }
 
 /* ---- Reading a key ---- */
@@ -347,8 +383,10 @@ static enum lsmkv_status get_stored(struct lsmkv_session *session, struct lsmkv_
 
     if (status)
         return status;
-    if (session->reads.tracked)
+    if (session->reads.tracked) {
         read_set_add_key(session->reads.set, key);
+        show_size(session);
+    }
     if (session->state == LSMKV_SESSION_IDLE)
         snapshot = snapshot_take(session);
     status = super_version_get(snapshot.super_version, key, snapshot.sequence, value, found, err);

@@ -61,16 +61,23 @@ struct session_counts {
     _Atomic uint64_t gets, get_hits, cursors, cursor_rows;
 };
 
+/* What others see of a transaction that is not IDLE; stored by its thread, without order. */
+struct session_view {
+    _Atomic uint64_t since_ns, snapshot, writes, bytes;
+    _Atomic(const struct memtable *) memtable; /* where its history begins; only compared */
+};
+
 struct lsmkv_session {
     struct lsmkv_store *store;
     struct reader_slot *slot;
-    enum lsmkv_session_state state;
-    struct snapshot snapshot;   /* valid unless IDLE; taken from the slot */
-    struct batch *batch;        /* NULL unless WRITING or PREPARED */
+    _Atomic enum lsmkv_session_state state; /* stored by its thread, as `has_turn` */
+    struct snapshot snapshot;               /* valid unless IDLE; taken from the slot */
+    struct batch *batch;                    /* NULL unless WRITING or PREPARED */
     struct prepared *prepared;  /* PREPARED: what is undecided; NULL = nothing was written, so there is no record */
     enum lsmkv_write_mode mode; /* WRITING and later */
     struct reads reads;
-    bool has_turn;
+    _Atomic bool has_turn;
+    struct session_view view;
     uint64_t own_stamp; /* of the catalog as nobody else sees it; 0: it is that of a sequence */
     struct session_counts counts;
     struct lsmkv_session *previous, *next; /* guarded by store->sessions_lock */

@@ -44,6 +44,48 @@ static bool next_prepared(struct lsmkv_store *store, uint64_t *serial, struct sh
     return at != NULL;
 }
 
+static uint64_t look(const _Atomic uint64_t *field)
+{
+    return atomic_load_explicit(field, memory_order_relaxed);
+}
+
+/* What an open session tells of itself. It goes on meanwhile, so it may be of two moments. */
+static void describe_session(const struct lsmkv_session *session, bool writes, struct shown *shown)
+{
+    const struct session_view *view = &session->view;
+    const struct memtable *memtable = atomic_load_explicit(&view->memtable, memory_order_relaxed);
+    uint64_t since_ns = look(&view->since_ns), now_ns = clock_now_ns();
+
+    shown->info = (struct lsmkv_transaction_info){
+        .state = writes ? LSMKV_TRANSACTION_WRITING : LSMKV_TRANSACTION_READING,
+        .exclusive = session->has_turn,
+        .age_ms = now_ns > since_ns ? (now_ns - since_ns) / 1000000 : 0,
+        .snapshot = look(&view->snapshot),
+        .writes = look(&view->writes),
+        .bytes = look(&view->bytes),
+        .pinned_bytes = memtable ? history_kept_bytes(version_set_history(session->store->versions), memtable) : 0,
+    };
+}
+
+/* The one with `skip` sessions before it that read or write; those that are prepared are in the list. False at the end. */
+static bool nth_session(struct lsmkv_store *store, uint64_t skip, struct shown *shown)
+{
+    bool found = false;
+
+    mutex_lock(&store->sessions_lock);
+    for (const struct lsmkv_session *session = store->sessions; session && !found; session = session->next) {
+        enum lsmkv_session_state state = session->state;
+
+        if (state != LSMKV_SESSION_READING && state != LSMKV_SESSION_WRITING)
+            continue;
+        found = skip-- == 0;
+        if (found)
+            describe_session(session, state == LSMKV_SESSION_WRITING, shown);
+    }
+    mutex_unlock(&store->sessions_lock);
+    return found;
+}
+
 void lsmkv_transactions_each(struct lsmkv_store *store,
                              bool (*visit)(void *context, const struct lsmkv_transaction_info *info), void *context)
 {
@@ -51,6 +93,8 @@ void lsmkv_transactions_each(struct lsmkv_store *store,
     uint64_t serial = 0;
     bool go_on = true;
 
+    for (uint64_t i = 0; go_on && nth_session(store, i, &shown); i++)
+        go_on = visit(context, &shown.info);
     while (go_on && next_prepared(store, &serial, &shown))
         go_on = visit(context, &shown.info);
 }

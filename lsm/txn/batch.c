@@ -119,6 +119,11 @@ void batch_rollback_to(struct batch *batch, uint64_t mark)
     batch->dead += range.last - range.first + 1;
 }
 
+uint64_t batch_writes(const struct batch *batch)
+{
+    return batch->last - batch->dead;
+}
+
 bool batch_empty(const struct batch *batch)
 {
     return batch->dead == batch->last;

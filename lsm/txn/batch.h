@@ -21,8 +21,9 @@ LSMKV_MUST_CHECK enum lsmkv_status batch_add(struct batch *batch, enum entry_kin
                                              struct lsmkv_slice value, struct lsmkv_error *err);
 uint64_t batch_mark(const struct batch *batch); /* ordinal of the last write; rises for ever */
 void batch_rollback_to(struct batch *batch, uint64_t mark);
-bool batch_empty(const struct batch *batch);     /* no live write */
-uint64_t batch_bytes(const struct batch *batch); /* memory taken */
+uint64_t batch_writes(const struct batch *batch); /* live ones */
+bool batch_empty(const struct batch *batch);      /* no live write */
+uint64_t batch_bytes(const struct batch *batch);  /* memory taken */
 
 /* The newest live write of `key`. */
 bool batch_get(const struct batch *batch, struct lsmkv_slice key, struct entry *entry);

@@ -630,6 +630,78 @@ static void transaction_whose_history_was_cut_conflicts(void **state)
     tear_down(&f);
 }
 
+/* ---- What others see ---- */
+
+struct seen {
+    unsigned count;
+    struct lsmkv_transaction_info last;
+};
+
+static bool note(void *context, const struct lsmkv_transaction_info *info)
+{
+    struct seen *seen = context;
+
+    seen->count++;
+    seen->last = *info;
+    return true;
+}
+
+static struct lsmkv_transaction_info only_transaction(struct fixture *f)
+{
+    struct seen seen = {0};
+
+    lsmkv_transactions_each(f->db.store, note, &seen);
+    assert_int_equal(seen.count, 1);
+    return seen.last;
+}
+
+static void open_transactions_are_shown(void **state)
+{
+    struct lsmkv_transaction_info info;
+    struct seen seen = {0};
+    uint64_t mark, bytes;
+    struct fixture f;
+
+    (void)state;
+    set_up(&f);
+    lsmkv_transactions_each(f.db.store, note, &seen);
+    assert_int_equal(seen.count, 0);
+    assert_ok(lsmkv_session_read(f.session, true, &f.err), &f.err);
+    info = only_transaction(&f);
+    assert_int_equal(info.state, LSMKV_TRANSACTION_READING);
+    assert_int_equal(info.snapshot, db_stat(&f.db, "sequence_visible"));
+    assert_int_equal(info.bytes, 0);
+    session_expect(f.session, "b", "old");
+    assert_true(only_transaction(&f).bytes > 0);
+    begin(&f);
+    put(&f, "x", "1");
+    mark = lsmkv_session_mark(f.session);
+    bytes = only_transaction(&f).bytes;
+    put(&f, "y", "1");
+    info = only_transaction(&f);
+    assert_int_equal(info.state, LSMKV_TRANSACTION_WRITING);
+    assert_false(info.exclusive);
+    assert_int_equal(info.writes, 2);
+    assert_true(info.bytes >= bytes && bytes > 0);
+    lsmkv_session_rollback_to(f.session, mark);
+    assert_int_equal(only_transaction(&f).writes, 1);
+    assert_int_equal(only_transaction(&f).pinned_bytes, 0);
+    db_flush(&f.db);
+    assert_true(only_transaction(&f).pinned_bytes > 0);
+    assert_ok(session_prepare(f.session, false, &f.err), &f.err);
+    info = only_transaction(&f);
+    assert_int_equal(info.state, LSMKV_TRANSACTION_PREPARED);
+    assert_true(info.transaction != 0);
+    assert_ok(lsmkv_session_rollback(f.session, &f.err), &f.err);
+    db_write(&f.db);
+    info = only_transaction(&f);
+    assert_true(info.exclusive && info.state == LSMKV_TRANSACTION_WRITING);
+    db_commit(&f.db);
+    lsmkv_transactions_each(f.db.store, note, &seen);
+    assert_int_equal(seen.count, 0);
+    tear_down(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -656,6 +728,7 @@ int main(void)
         cmocka_unit_test(changes_are_found_through_rotations_and_flushes),
         cmocka_unit_test(history_goes_with_the_last_transaction_that_needs_it),
         cmocka_unit_test(transaction_whose_history_was_cut_conflicts),
+        cmocka_unit_test(open_transactions_are_shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

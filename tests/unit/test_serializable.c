@@ -206,12 +206,24 @@ static void transact(struct worker *worker, size_t round)
         worker->failed = "commit";
 }
 
+static bool is_sound(void *context, const struct lsmkv_transaction_info *info)
+{
+    struct worker *worker = context;
+
+    if (info->state > LSMKV_TRANSACTION_WRITING || info->writes > LIST_ELEMENTS_MAX)
+        worker->failed = "a transaction that is not so";
+    return true;
+}
+
 static void *run_worker(void *argument)
 {
     struct worker *worker = argument;
 
-    for (size_t i = 0; i < worker->work->rounds && !worker->failed; i++)
+    for (size_t i = 0; i < worker->work->rounds && !worker->failed; i++) {
         transact(worker, i);
+        if (i % 16 == 0) /* the others are looked at while they work */
+            lsmkv_transactions_each(worker->work->db.store, is_sound, worker);
+    }
     return NULL;
 }
 
