@@ -168,7 +168,7 @@ check-layers:
 	@CC='$(CC)' JOBS=$(JOBS) tests/support/check_layers.sh
 check-locks:
 	@printf '%s\n' $(LSM_SRC) $(EXT_SRC) $(wildcard tests/*/*.c) | xargs -P $(JOBS) -n 8 \
-	    $(CLANG) $(CSTD) $(WARNINGS) -Werror -Wthread-safety -DSQLITE_CORE -fsyntax-only $(TEST_INCLUDES)
+	    $(CLANG) $(CSTD) $(WARNINGS) -Werror -Wthread-safety -DSQLITE_CORE -DLSM_DEBUG -fsyntax-only $(TEST_INCLUDES)
 check-tidy:
 	@printf '%s\n' $(LSM_SRC) $(EXT_SRC) | xargs -P $(JOBS) -n 4 tests/support/tidy.sh $(CSTD) $(INCLUDES) --
 check-cppcheck:

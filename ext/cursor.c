@@ -71,6 +71,9 @@ int sql_cursor_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **cursor)
         memory_free(made);
         return SQLITE_NOMEM;
     }
+    /* From here on: SQLite may open the next cursor of a subquery before it closes the last one, and both see one snapshot. */
+    if (table->session)
+        session_add_reader(table->session, &made->counted);
     *cursor = &made->base;
     return SQLITE_OK;
 }

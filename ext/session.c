@@ -99,6 +99,13 @@ static void let_untracked_go(struct session *session)
         (void)lsmkv_session_rollback(session->engine, NULL);
 }
 
+void session_add_reader(struct session *session, bool *counted)
+{
+    if (!*counted)
+        session->readers++;
+    *counted = true;
+}
+
 int session_read(struct session *session, bool *counted, char **message)
 {
     struct connection *connection = session->connection;
@@ -120,9 +127,7 @@ int session_read(struct session *session, bool *counted, char **message)
             return rc;
         session->tracked = connection->hub_joined;
     }
-    if (!*counted)
-        session->readers++;
-    *counted = true;
+    session_add_reader(session, counted);
     return SQLITE_OK;
 }
 

@@ -25,7 +25,7 @@ struct session {
     struct connection *connection;
     struct open_store *store;
     struct lsmkv_session *engine;
-    unsigned readers;   /* cursors that read in it now */
+    unsigned readers;   /* open cursors */
     bool tracked;       /* READING: the snapshot is the transaction's, not only that of cursors */
     bool exclusive;     /* writing: it has held the turn since it began */
     bool writing;       /* the engine's session is WRITING: rows can be put */
@@ -57,7 +57,11 @@ static inline bool session_is_prepared(const struct session *session)
  */
 int64_t session_wait_ms(const struct session *session);
 
-/* Called before a cursor reads; `*counted` says whether session_end_read() is owed. */
+/*
+ * Called when a cursor is opened, and before it reads; `*counted` says whether session_end_read() is owed. A snapshot is kept
+ * as long as any cursor is open.
+ */
+void session_add_reader(struct session *session, bool *counted);
 int session_read(struct session *session, bool *counted, char **message);
 void session_end_read(struct session *session);
 

@@ -392,6 +392,36 @@ static void a_statement_stepped_slowly_blocks_only_writers(void **state)
     kit_close(other);
 }
 
+/* SQL function: commits a row through the connection that is its user data. */
+static void commit_elsewhere(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+    (void)argc;
+    (void)argv;
+    kit_run(sqlite3_user_data(context), "INSERT INTO kv SELECT 'n' || count(*), 0 FROM kv");
+    sqlite3_result_int(context, 1);
+}
+
+/* SQLite 3.40 opens a cursor for each run of a subquery: each had a snapshot of its own. */
+static void the_subqueries_of_a_statement_see_one_snapshot(void **state)
+{
+    struct fixture f;
+    sqlite3 *other;
+
+    (void)state;
+    open_mode(&f, "WAL");
+    kit_run(f.db, "INSERT INTO o VALUES(1), (2), (3)");
+    other = kit_open(":memory:");
+    kit_run(other, "CREATE VIRTUAL TABLE temp.kv USING lsmkv('%q-lsmkv')", f.path);
+    assert_int_equal(
+        sqlite3_create_function(f.db, "commit_elsewhere", 0, SQLITE_UTF8, other, commit_elsewhere, NULL, NULL),
+        SQLITE_OK);
+    kit_expect(f.db, "2|1\n2|1\n2|1\n",
+               "SELECT (SELECT count(*) FROM kv WHERE value < 100 + o.x), commit_elsewhere() FROM o");
+    kit_expect(f.db, "5\n", "SELECT count(*) FROM kv");
+    kit_close(other);
+    kit_close(f.db);
+}
+
 static void query_only_reads_each_statement_by_itself(void **state)
 {
     struct fixture f;
@@ -515,6 +545,7 @@ int main(void)
         cmocka_unit_test(an_autocommit_statement_never_conflicts_with_an_open_cursor),
         cmocka_unit_test(a_cursor_outlives_commit_and_rollback),
         cmocka_unit_test(a_statement_stepped_slowly_blocks_only_writers),
+        cmocka_unit_test(the_subqueries_of_a_statement_see_one_snapshot),
         cmocka_unit_test(query_only_reads_each_statement_by_itself),
         cmocka_unit_test(closing_a_connection_rolls_its_transaction_back),
         cmocka_unit_test(the_hub_comes_back_when_temporary_tables_go),

@@ -178,7 +178,7 @@ static void equal(void)
     take_two(RANK_BLOCK_CACHE, RANK_BLOCK_CACHE);
 }
 
-static void unlock_of_what_is_not_held(void)
+static void unlock_of_what_is_not_held(void) LSM_NO_THREAD_CHECK
 {
     struct mutex mutex;
 
@@ -194,7 +194,7 @@ static void assert_of_what_is_not_held(void)
     mutex_assert_held(&mutex);
 }
 
-static void wait_keeps_the_rank(void)
+static void wait_keeps_the_rank(void) LSM_NO_THREAD_CHECK
 {
     struct condvar condvar;
     struct mutex low, high;
