@@ -704,6 +704,74 @@ static void second_phase_of_many_needs_neither_memory_nor_space(void **state)
     tear_down(&f);
 }
 
+/*
+ * Others write until not one more record fits, and the disk is full: each outcome finds the space that was kept for it. With
+ * a rotation between, the space is that of the new segment, where even the copies may have taken all they could.
+ */
+static void outcomes_find_their_space_in_a_log_that_is_full_to_the_brim(void **state)
+{
+    struct fault_rule full = {FAULT_BIT(FAULT_ALLOCATE), ".wal", 1, true, LSMKV_FULL, FAULT_NOTHING};
+
+    (void)state;
+    for (int rotates = 0; rotates < 2; rotates++) {
+        enum lsmkv_status status = LSMKV_OK;
+        struct fixture f;
+        unsigned n;
+
+        set_up_with(&f, LSMKV_SYNC_FULL, 1 << 20);
+        for (size_t i = 0; i < SESSIONS - 1; i++)
+            prepare(&f, i, i % 2 ? "odd" : "even", "1");
+        if (rotates) {
+            begin(&f, SESSIONS - 1, "k", "0");
+            assert_ok(try_commit(&f, SESSIONS - 1), &f.err);
+            db_flush(&f.db);
+        }
+        fault_fs_fail(f.faults, &full);
+        for (n = 0; !status; n++) {
+            assert_true(n < 10000);
+            begin(&f, SESSIONS - 1, "k", "1");
+            status = try_commit(&f, SESSIONS - 1);
+        }
+        assert_status(status, LSMKV_FULL, &f.err);
+        roll_back(&f, SESSIONS - 1);
+        for (size_t i = 0; i < SESSIONS - 1; i++) {
+            if (i % 2)
+                commit(&f, i);
+            else
+                roll_back(&f, i);
+        }
+        crash(&f, SIM_DROP_UNSYNCED);
+        expect_undecided(&f, 0, 0);
+        db_expect(&f.db, "odd", "1");
+        db_expect(&f.db, "even", NULL);
+        tear_down(&f);
+    }
+}
+
+/* It is not copied at the rotation, so that nothing has been appended to the new segment before its outcome. */
+static void first_record_of_a_segment_can_be_an_outcome_without_memory(void **state)
+{
+    struct fault_rule full = {FAULT_BIT(FAULT_ALLOCATE), ".wal", 1, true, LSMKV_FULL, FAULT_NOTHING};
+    static char value[300000];
+    struct fixture f;
+
+    (void)state;
+    set_up_with(&f, LSMKV_SYNC_FULL, 64 << 10);
+    memset(value, 'v', sizeof(value) - 1);
+    prepare(&f, 0, "a", value);
+    begin(&f, 1, "b", "1");
+    assert_ok(try_commit(&f, 1), &f.err);
+    db_flush(&f.db);
+    assert_true(lsmkv_wait_idle(f.db.store, 60000));
+    fault_fs_fail(f.faults, &full);
+    lsm_alloc_fail_at(1, true);
+    commit(&f, 0);
+    lsm_alloc_fail_at(0, false);
+    crash(&f, SIM_DROP_UNSYNCED);
+    db_expect(&f.db, "a", value);
+    tear_down(&f);
+}
+
 /* ---- Threads ---- */
 
 struct worker {
@@ -789,6 +857,8 @@ int main(void)
         cmocka_unit_test(large_prepare_is_copied_forward_more_rarely),
         cmocka_unit_test(threads_prepare_and_decide_while_others_rotate),
         cmocka_unit_test(second_phase_of_many_needs_neither_memory_nor_space),
+        cmocka_unit_test(outcomes_find_their_space_in_a_log_that_is_full_to_the_brim),
+        cmocka_unit_test(first_record_of_a_segment_can_be_an_outcome_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -381,6 +381,97 @@ static void wal_writer_goes_on_after_a_lack_of_memory(void **state)
     teardown(&disk);
 }
 
+/* ---- Outcomes that must find space ---- */
+
+/* Without memory; only the file system of this test takes some, when it is written to. */
+static enum lsmkv_status try_outcome(struct wal_writer *writer)
+{
+    enum lsmkv_status status;
+
+    lsm_alloc_fail_at(1, true);
+    status = wal_writer_begin(writer, WAL_OUTCOME, 1, 8, 0, &err);
+    lsm_alloc_fail_at(0, false);
+    if (status)
+        return status;
+    assert_ok(wal_writer_data(writer, "12345678", 8, &err), &err);
+    assert_ok(wal_writer_end(writer, &err), &err);
+    return LSMKV_OK;
+}
+
+/* Writes `kept` of them on a disk that is full. */
+static void write_kept_outcomes(struct disk *disk, struct wal_writer *writer, uint64_t kept)
+{
+    add_fault(disk, FAULT_ALLOCATE, LSMKV_FULL, FAULT_NOTHING, true);
+    while (kept-- > 0) {
+        assert_ok(wal_writer_keep(writer, kept, &err), &err);
+        assert_ok(try_outcome(writer), &err);
+    }
+}
+
+static void wal_writer_leaves_space_for_kept_outcomes_behind_every_record(void **state)
+{
+    struct wal_writer *writer;
+    uint64_t length;
+    struct disk disk;
+
+    (void)state;
+    setup(&disk);
+    writer = log_start(disk.fs);
+    assert_ok(wal_writer_keep(writer, 3, &err), &err);
+    add_fault(&disk, FAULT_ALLOCATE, LSMKV_FULL, FAULT_NOTHING, true);
+    while (!try_outcome(writer)) /* records as small as theirs, so that not a byte too much is left */
+        ;
+    length = wal_writer_length(writer);
+    assert_true(file_size(&disk) - length < 4 * wal_frame_size(8));
+    write_kept_outcomes(&disk, writer, 3);
+    assert_int_equal(wal_writer_length(writer), length + 3 * wal_frame_size(8));
+    assert_status(try_outcome(writer), LSMKV_FULL, &err);
+    assert_int_equal(wal_writer_failed(writer), LSMKV_OK);
+    assert_ok(wal_writer_close(writer, &err), &err);
+    teardown(&disk);
+}
+
+/* More than the segment's first space, and before its header is written. */
+static void wal_writer_keeps_space_for_many_outcomes_before_its_start(void **state)
+{
+    const uint64_t kept = 3000;
+    struct wal_header header = log_header();
+    struct wal_writer *writer = NULL;
+    struct disk disk;
+
+    (void)state;
+    setup(&disk);
+    assert_ok(wal_writer_create(&writer, disk.fs, LOG_DIR, LOG_SEGMENT, &err), &err);
+    assert_ok(wal_writer_keep(writer, kept, &err), &err);
+    assert_ok(wal_writer_start(writer, &header, &err), &err);
+    write_kept_outcomes(&disk, writer, kept);
+    assert_ok(wal_writer_close(writer, &err), &err);
+    teardown(&disk);
+}
+
+/* What cannot be kept is not promised: as many as before are. */
+static void wal_writer_that_cannot_keep_more_keeps_what_it_kept(void **state)
+{
+    struct wal_writer *writer;
+    struct disk disk;
+
+    (void)state;
+    setup(&disk);
+    writer = log_start(disk.fs);
+    lsm_alloc_fail_at(1, true);
+    assert_status(wal_writer_keep(writer, 1, &err), LSMKV_NOMEM, &err);
+    lsm_alloc_fail_at(0, false);
+    assert_ok(wal_writer_keep(writer, 2, &err), &err);
+    add_fault(&disk, FAULT_ALLOCATE, LSMKV_FULL, FAULT_NOTHING, true);
+    assert_status(wal_writer_keep(writer, 3000, &err), LSMKV_FULL, &err);
+    while (!try_outcome(writer))
+        ;
+    write_kept_outcomes(&disk, writer, 2);
+    assert_status(try_outcome(writer), LSMKV_FULL, &err);
+    assert_ok(wal_writer_close(writer, &err), &err);
+    teardown(&disk);
+}
+
 /* ---- Failures that last ---- */
 
 /* Bytes that differ from those of a fresh file, so that half of them can be told from all. */
@@ -722,6 +813,9 @@ int main(void)
         cmocka_unit_test(wal_writer_goes_on_after_a_full_disk),
         cmocka_unit_test(wal_writer_takes_just_what_it_needs_from_a_nearly_full_disk),
         cmocka_unit_test(wal_writer_goes_on_after_a_lack_of_memory),
+        cmocka_unit_test(wal_writer_leaves_space_for_kept_outcomes_behind_every_record),
+        cmocka_unit_test(wal_writer_keeps_space_for_many_outcomes_before_its_start),
+        cmocka_unit_test(wal_writer_that_cannot_keep_more_keeps_what_it_kept),
         cmocka_unit_test(wal_writer_stays_failed_after_a_failed_write),
         cmocka_unit_test(wal_writer_leaves_a_dead_record_when_a_later_part_fails),
         cmocka_unit_test(wal_writer_never_tries_a_failed_sync_again),
