@@ -125,7 +125,8 @@ crash: $(plain_crash)
 	@for program in $(plain_crash); do $$program $(or $(N),500) || exit 1; done
 
 stress: $(plain_stress)
-	@for program in $(plain_stress); do $$program $(or $(N),20000) || exit 1; done
+	@$(BUILD)/plain/tests/stress/stress_sql $(or $(N),20000)
+	@$(BUILD)/plain/tests/stress/stress_lists $(or $(N),100000)
 
 BENCH := $(BENCH_SRC:%.c=$(BUILD)/release/%)
 $(BENCH): %: %.o $(patsubst %.c,$(BUILD)/release/%.o,$(call helpers,bench))
