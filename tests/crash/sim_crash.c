@@ -384,7 +384,7 @@ static bool die_at(uint64_t n, uint64_t seed, enum lsmkv_sync sync, int only)
 
 static void sweep(enum lsmkv_sync sync)
 {
-    uint64_t seed = test_seed() % 1000000, step = 8 / test_scaled(8), n;
+    uint64_t seed = test_seed() % 1000000, step = 32 / test_scaled(32), n;
 
     for (n = 1 + seed % step; die_at(n, seed, sync, -1); n += step)
         ;
