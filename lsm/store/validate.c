@@ -82,6 +82,33 @@ static void check_memtable(struct walk *walk, const struct read_set *set)
 }
 
 /*
+ * The next memtable that holds anything, with a reference, and its first entry; NULL if there is none yet. Some never held
+ * anything: a segment may be full of prepares that were aborted.
+ */
+static enum lsmkv_status find_next(struct walk *walk, struct memtable **next, struct entry *entry,
+                                   const struct lsmkv_session *session, struct lsmkv_error *err)
+{
+    struct memtable *from;
+    bool whole;
+
+    *next = walk->memtable;
+    memtable_ref(*next);
+    do {
+        from = *next;
+        whole = history_follow(from, next);
+        memtable_unref(from);
+        if (!whole)
+            return lsmkv_fail(err, LSMKV_BUSY_SNAPSHOT,
+                              "more was written since this transaction began than history_size (%llu bytes) "
+                              "remembers; repeat the transaction",
+                              (unsigned long long)session->store->options->history_size);
+        if (*next)
+            memtable_walk_start(&walk->at, *next);
+    } while (*next && !memtable_walk_next(&walk->at, entry));
+    return LSMKV_OK;
+}
+
+/*
  * Goes on to the next memtable, if it begins with something of interest; then the former one is complete, and its end was
  * seen. `*moved` is false at the end. The session's place moves too, so that the former memtable may go.
  */
@@ -90,25 +117,17 @@ static enum lsmkv_status next_memtable(struct lsmkv_session *session, struct wal
 {
     struct memtable *next = NULL;
     struct entry entry;
+    enum lsmkv_status status = find_next(walk, &next, &entry, session, err);
 
-    *moved = false;
-    if (!history_follow(walk->memtable, &next))
-        return lsmkv_fail(err, LSMKV_BUSY_SNAPSHOT,
-                          "more was written since this transaction began than history_size (%llu bytes) remembers; "
-                          "repeat the transaction",
-                          (unsigned long long)session->store->options->history_size);
-    if (!next)
-        return LSMKV_OK;
-    memtable_walk_start(&walk->at, next);
-    if (!memtable_walk_next(&walk->at, &entry) || entry.sequence > walk->target) {
+    *moved = !status && next && entry.sequence <= walk->target;
+    if (!*moved) {
         memtable_unref(next);
-        return LSMKV_OK;
+        return status;
     }
     forget_place(&session->reads);
     session->reads.memtable = next;
     walk->memtable = next;
     check_entry(walk, session->reads.set, &entry);
-    *moved = true;
     return LSMKV_OK;
 }
 
