@@ -31,6 +31,31 @@ enum lsmkv_status store_committed(struct lsmkv_store *store, const struct writes
     return LSMKV_OK;
 }
 
+/*
+ * An exclusive transaction reads what was applied. Its commit comes after that in the log; but one that ends without a record
+ * has told its caller of what a crash could still take back.
+ */
+static enum lsmkv_status await_what_was_read(struct lsmkv_session *session, struct lsmkv_error *err)
+{
+    struct lsmkv_store *store = session->store;
+    uint64_t unused;
+
+    if (session->snapshot.sequence <= atomic_load_explicit(&store->log.visible, memory_order_acquire))
+        return LSMKV_OK;
+    session_give_turn(session);
+    return group_sync_wait(store, log_end(store, &unused), err);
+}
+
+enum lsmkv_status session_end_unwritten(struct lsmkv_session *session, struct lsmkv_error *err)
+{
+    enum lsmkv_status status = LSMKV_OK;
+
+    if (session->snapshot.super_version)
+        status = await_what_was_read(session, err);
+    session_end(session);
+    return status;
+}
+
 /* With the turn. Outcomes of prepared transactions need no turn: what they change is validated too. */
 static enum lsmkv_status append(struct lsmkv_session *session, const struct writes *writes, struct log_position *end,
                                 struct lsmkv_error *err)
@@ -91,8 +116,9 @@ enum lsmkv_status lsmkv_session_commit(struct lsmkv_session *session, int64_t wa
         return status;
     if (session->state == LSMKV_SESSION_PREPARED)
         return lsmkv_session_commit_prepared(session, err);
-    if (session_has_writes(session))
-        status = commit_final(session, wait_ms, &again, err);
+    if (!session_has_writes(session))
+        return session_end_unwritten(session, err);
+    status = commit_final(session, wait_ms, &again, err);
     if (again)
         return status;
     if (status)
@@ -101,16 +127,26 @@ enum lsmkv_status lsmkv_session_commit(struct lsmkv_session *session, int64_t wa
     return status;
 }
 
-enum lsmkv_status lsmkv_session_rollback(struct lsmkv_session *session, struct lsmkv_error *err)
+enum lsmkv_status session_roll_back(struct lsmkv_session *session, struct lsmkv_error *err)
 {
-    enum lsmkv_status status = store_check_process(session->store, err);
+    enum lsmkv_status status = LSMKV_OK;
 
-    if (status)
-        return status;
     if (session_has_writes(session))
         counter_add(&session->store->counters, rollbacks, 1);
     if (session->state == LSMKV_SESSION_PREPARED)
         status = session_abort(session, err);
     session_end(session);
     return status;
+}
+
+enum lsmkv_status lsmkv_session_rollback(struct lsmkv_session *session, struct lsmkv_error *err)
+{
+    enum lsmkv_status status = store_check_process(session->store, err), rolled_back;
+
+    if (status)
+        return status;
+    if (session->state == LSMKV_SESSION_WRITING)
+        status = await_what_was_read(session, err); /* it may be why the caller rolls back */
+    rolled_back = session_roll_back(session, err);
+    return rolled_back ? rolled_back : status;
 }

@@ -122,7 +122,7 @@ void lsmkv_session_close(struct lsmkv_session *session)
 {
     if (!session || store_check_process(session->store, NULL))
         return; /* in a child the memory is left alone: it is a copy, and the locks in it may be held for ever */
-    (void)lsmkv_session_rollback(session, NULL); /* ends in IDLE in every case; the log records what went wrong */
+    (void)session_roll_back(session, NULL); /* ends in IDLE in every case; the log records what went wrong */
     unlink_session(session);
     reader_slot_free(session->slot);
     lsm_free(session);

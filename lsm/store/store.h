@@ -151,6 +151,15 @@ void session_give_turn(struct lsmkv_session *session);
 
 bool session_has_writes(const struct lsmkv_session *session);
 
+/*
+ * Ends a transaction without a record: in full mode an exclusive one waits until what it has read is durable. IDLE in every
+ * case.
+ */
+LSMKV_MUST_CHECK enum lsmkv_status session_end_unwritten(struct lsmkv_session *session, struct lsmkv_error *err);
+
+/* Rolls back without that wait: nobody is told anything. IDLE in every case. */
+LSMKV_MUST_CHECK enum lsmkv_status session_roll_back(struct lsmkv_session *session, struct lsmkv_error *err);
+
 /* A committed transaction: counts it and, if it dropped tables, lets compaction know. `end`: of its record. */
 LSMKV_MUST_CHECK enum lsmkv_status store_committed(struct lsmkv_store *store, const struct writes *writes,
                                                    struct log_position end, struct lsmkv_error *err);

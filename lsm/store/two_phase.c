@@ -187,8 +187,9 @@ enum lsmkv_status lsmkv_session_commit_prepared(struct lsmkv_session *session, s
         return status;
     if (session->state != LSMKV_SESSION_PREPARED)
         return lsmkv_fail(err, LSMKV_MISUSE, "the second phase of a commit without the first");
-    if (session->prepared)
-        status = commit_own(session, err);
+    if (!session->prepared)
+        return session_end_unwritten(session, err);
+    status = commit_own(session, err);
     session_end(session);
     return status;
 }

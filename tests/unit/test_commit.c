@@ -128,8 +128,9 @@ static void full_commit_is_invisible_to_others_until_it_is_durable(void **state)
     assert_true(db_stat(&f.db, "wal_unsynced_bytes") > 0);
     db_write(&f.db); /* the turn is free, and its holder builds on the applied state */
     db_expect(&f.db, "a", "1");
-    assert_ok(lsmkv_session_rollback(f.db.session, &f.err), &f.err);
     fault_fs_release(f.faults, hold);
+    assert_ok(lsmkv_session_rollback(f.db.session, &f.err),
+              &f.err); /* waits: what it has seen must not be taken back */
     pthread_join(committer.thread, NULL);
     assert_int_equal(committer.status, LSMKV_OK);
     db_expect(&f.db, "a", "1");

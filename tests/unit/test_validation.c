@@ -1,5 +1,5 @@
 /*
- * test_validation.c - corners of validation: memtables that stayed empty.
+ * test_validation.c - corners of validation: memtables that stayed empty, and states that are not durable yet.
  */
 #include "support/test.h"
 
@@ -77,10 +77,59 @@ static void changes_behind_an_empty_memtable_are_found(void **state)
     }
 }
 
+/* What others find between the append of a commit and its sync. */
+static void append_without_sync(struct fixture *f, const char *key, const char *value)
+{
+    struct lsmkv_store *store = f->db.store;
+    struct log_record record = {.type = WAL_COMMIT};
+    struct log_position end;
+    struct batch *batch = NULL;
+    struct writes writes;
+    uint64_t sequence;
+
+    assert_ok(batch_new(&batch, &f->err), &f->err);
+    assert_ok(batch_add(batch, ENTRY_PUT, text(key), text(value), &f->err), &f->err);
+    assert_ok(writes_init(&writes, batch, &f->err), &f->err);
+    record.entries = writes.entries;
+    record.entry_bytes = writes.bytes;
+    record.entry_room = writes.room;
+    assert_ok(log_write(store, &record, &end, &sequence, &f->err), &f->err);
+    writes_release(&writes);
+    batch_unref(batch);
+}
+
+/* It told its caller of a row that a crash could have taken back. */
+static void exclusive_end_without_writes_waits_for_what_it_has_read(void **state)
+{
+    static const char *const keys[] = {"committed", "prepared", "rolled back"};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct fixture f;
+
+        set_up(&f);
+        append_without_sync(&f, keys[i], "1");
+        session_expect(f.reader, keys[i], NULL);
+        assert_ok(lsmkv_session_write(f.other, LSMKV_WRITE_EXCLUSIVE, 0, &f.err), &f.err);
+        session_expect(f.other, keys[i], "1");
+        session_expect(f.reader, keys[i], NULL);
+        if (i == 2) {
+            assert_ok(lsmkv_session_rollback(f.other, &f.err), &f.err);
+        } else {
+            if (i == 1)
+                assert_ok(session_prepare(f.other, false, &f.err), &f.err);
+            assert_ok(lsmkv_session_commit(f.other, 0, &f.err), &f.err);
+        }
+        session_expect(f.reader, keys[i], "1");
+        tear_down(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changes_behind_an_empty_memtable_are_found),
+        cmocka_unit_test(exclusive_end_without_writes_waits_for_what_it_has_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
