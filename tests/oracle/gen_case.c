@@ -82,7 +82,7 @@ static void restore(struct generator *gen, int level)
 static void end(struct generator *gen)
 {
     gen->depth = 0;
-    gen->open = gen->defined = false;
+    gen->open = gen->defined = gen->uncertain = false;
 }
 
 static void savepoint(struct generator *gen)
@@ -217,7 +217,7 @@ void gen_case(struct script *script, uint64_t seed, size_t statements)
         fill(&gen, (int)i, 2 + (int)gen_pick(&gen, 3));
     }
     while (script->count < statements) {
-        if (gen_once_in(&gen, 40))
+        if (!gen.uncertain && gen_once_in(&gen, 35))
             define(&gen, options);
         else if (gen_once_in(&gen, 25))
             work(&gen);

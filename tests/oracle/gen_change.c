@@ -29,8 +29,14 @@ static bool is_integer_key(const struct gen_table *table, const struct gen_colum
 
 static const char *conflict(struct generator *gen)
 {
-    return gen->defined ? ONE_OF(gen, "", "OR ABORT ", "OR IGNORE ", "OR REPLACE ")
-                        : ONE_OF(gen, "", "", "", "OR ABORT ", "OR FAIL ", "OR IGNORE ", "OR REPLACE ", "OR ROLLBACK ");
+    const char *clause = ONE_OF(gen, "", "", "", "OR ABORT ", "OR FAIL ", "OR IGNORE ", "OR REPLACE ", "OR ROLLBACK ");
+
+    if (strcmp(clause, "OR ROLLBACK ") != 0)
+        return clause;
+    if (gen->defined)
+        return "";
+    gen->uncertain = gen->open || gen->depth;
+    return clause;
 }
 
 /* `clause` of an INSERT, or "UPDATE" for any UPDATE, for (5). */

@@ -39,7 +39,7 @@ static bool run_case(uint64_t seed)
     char *difference;
 
     make(&script, seed);
-    difference = trial_run(&script, false);
+    difference = trial_run(&script, TRIAL_LOUD);
     if (difference) {
         printf("seed %" PRIu64 " differs:\n%s\nmaking it short ...\n", seed, difference);
         fflush(stdout);

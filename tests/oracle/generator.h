@@ -45,6 +45,7 @@ struct generator {
     const struct gen_table *changed; /* by the statement at hand: its subqueries read others; NULL in a query */
     int depth;                       /* open savepoints */
     bool open;                       /* BEGIN was given */
+    bool uncertain;                  /* OR ROLLBACK may have ended this transaction already */
     bool defined;                    /* this transaction has changed tables: nothing may end it unexpectedly */
     struct gen_table saved[DEPTH_MAX + 1][TABLES]; /* the tables at BEGIN (0) and at each savepoint */
 };

@@ -19,6 +19,7 @@
  *     A statement that does not compile leaves it as that read did.
  *   - total_changes() is compared by how much it grows, outside of transactions: within one the extension hears of it by a
  *     change of its own.
+ *   - SQLite 3.40 makes no automatic indexes: with two columns of different collations they lose rows of ordinary tables.
  *   - Messages of CREATE are not compared: each side has a grammar of its own.
 
  *
@@ -37,6 +38,7 @@ struct pair {
     unsigned index_serial;
     unsigned changes; /* statements that change rows so far */
     bool thorough;    /* compare whole tables after every one of them, not only after failures and now and then */
+    bool starved;     /* outside of transactions, first let every allocation of the lsmkv side fail */
     char *difference; /* of the last pair_run() that returned false; sqlite3_malloc()ed */
 };
 

@@ -1,6 +1,7 @@
 /*
  * scripts.c - written statements behave on lsmkv tables as on ordinary ones: each .test of tests/oracle/scripts (or of
- * the files named as arguments), and a matrix of joins.
+ * the files named as arguments), and a matrix of joins. Each once
+ * more while memory runs out.
  */
 #include <err.h>
 #include <glob.h>
@@ -10,19 +11,29 @@
 
 #include "support/test.h"
 
+#include "starve.h"
 #include "tally.h"
 #include "trial.h"
 
-static void run_script(void **state)
+static void run_script(const struct script *script, enum trial trial)
 {
-    const struct script *script = *state;
-    char *difference = trial_run(script, true);
+    char *difference = trial_run(script, trial);
 
     if (difference) {
         fprintf(stderr, "%s\n", difference);
         free(difference);
         fail();
     }
+}
+
+static void run(void **state)
+{
+    run_script(*state, TRIAL_THOROUGH);
+}
+
+static void run_starved(void **state)
+{
+    run_script(*state, TRIAL_STARVED);
 }
 
 /*
@@ -107,6 +118,15 @@ static void add_matrix(struct suite *suite)
     }
 }
 
+static struct CMUnitTest test_of(struct script *script, CMUnitTestFunction function, const char *suffix)
+{
+    char *name;
+
+    if (asprintf(&name, "%s%s", script->name, suffix) < 0)
+        err(1, "tests");
+    return (struct CMUnitTest){.name = name, .test_func = function, .initial_state = script};
+}
+
 int main(int argc, char **argv)
 {
     struct suite suite = {0};
@@ -114,6 +134,7 @@ int main(int argc, char **argv)
     int failed, i;
     size_t n;
 
+    starve_init();
     tally_init();
     for (i = 1; i < argc; i++)
         add_file(&suite, argv[i]);
@@ -121,15 +142,16 @@ int main(int argc, char **argv)
         add_files(&suite);
         add_matrix(&suite);
     }
-    tests = calloc(suite.count, sizeof(*tests));
+    tests = calloc(2 * suite.count, sizeof(*tests));
     if (!tests)
         err(1, "tests");
     for (n = 0; n < suite.count; n++) {
-        tests[n].name = suite.scripts[n].name;
-        tests[n].test_func = run_script;
-        tests[n].initial_state = &suite.scripts[n];
+        tests[n] = test_of(&suite.scripts[n], run, "");
+        tests[suite.count + n] = test_of(&suite.scripts[n], run_starved, "_without_memory");
     }
-    failed = _cmocka_run_group_tests("scripts", tests, suite.count, NULL, NULL);
+    failed = _cmocka_run_group_tests("scripts", tests, 2 * suite.count, NULL, NULL);
+    for (n = 0; n < 2 * suite.count; n++)
+        free((char *)tests[n].name);
     free(tests);
     script_free_all(suite.scripts, suite.count);
     return failed;

@@ -16,13 +16,14 @@
 
 /* ---- The child ---- */
 
-static void run_lines(const struct script *script, const char *dir, bool thorough, int report)
+static void run_lines(const struct script *script, const char *dir, enum trial trial, int report)
 {
     struct pair pair;
     size_t i;
 
     pair_open(&pair, dir);
-    pair.thorough = thorough;
+    pair.thorough = trial >= TRIAL_THOROUGH;
+    pair.starved = trial == TRIAL_STARVED;
     for (i = 0; i < script->count; i++) {
         if (pair_run(&pair, script->lines[i]))
             continue;
@@ -99,7 +100,7 @@ static const char *parent_dir(void)
     return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
 }
 
-char *trial_run(const struct script *script, bool thorough)
+char *trial_run(const struct script *script, enum trial trial)
 {
     int pipe_fds[2], status;
     char *dir, *report;
@@ -114,9 +115,9 @@ char *trial_run(const struct script *script, bool thorough)
     if (child == 0) {
         close(pipe_fds[0]);
         alarm(SECONDS_MAX);
-        if (thorough)
+        if (trial != TRIAL_LOUD)
             hide_output();
-        run_lines(script, dir, thorough, pipe_fds[1]);
+        run_lines(script, dir, trial, pipe_fds[1]);
         exit(0); /* for what a coverage or sanitizer build does at exit */
     }
     close(pipe_fds[1]);
@@ -156,7 +157,7 @@ static bool same_statement(const char *a, const char *b)
 static bool still_differs(struct script *script, size_t first, size_t count, char **difference)
 {
     struct script shorter = without(script, first, count);
-    char *found = trial_run(&shorter, true);
+    char *found = trial_run(&shorter, TRIAL_THOROUGH);
     size_t i;
 
     if (!found || !same_statement(found, *difference)) {
@@ -179,7 +180,7 @@ char *trial_reduce(struct script *script, char *difference, unsigned seconds)
     time_t end = time(NULL) + seconds;
     size_t chunk, first;
     bool shorter = true;
-    char *earlier = trial_run(script, true);
+    char *earlier = trial_run(script, TRIAL_THOROUGH);
 
     if (earlier) { /* the change that made the difference rather than the query that saw it */
         free(difference);

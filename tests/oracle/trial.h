@@ -7,11 +7,14 @@
 
 #include "script.h"
 
-/*
- * NULL if both sides agree, else a description that free() frees; its first line is the statement. `thorough` compares whole
- * tables after every change, and hides what the child prints.
- */
-char *trial_run(const struct script *script, bool thorough);
+enum trial {
+    TRIAL_LOUD,     /* what the child prints is seen; whole tables are compared now and then */
+    TRIAL_THOROUGH, /* after every change; quiet, as those that follow */
+    TRIAL_STARVED,  /* the same, and memory runs out: see starve.h */
+};
+
+/* NULL if both sides agree, else a description that free() frees; its first line is the statement. */
+char *trial_run(const struct script *script, enum trial trial);
 
 /*
  * Leaves out statements as long as a difference remains; at most `seconds`. Returns the description of the difference
