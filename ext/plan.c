@@ -368,6 +368,20 @@ static void use_constraints(const struct planner *planner, const struct candidat
 }
 
 /*
+ * A comparison of row values, (a, b) <= (1, 2), comes as a <= 1 and is tested again by SQLite, which offers LIMIT all the
+ * same. Its right side is then no value.
+ */
+static bool may_be_row_value(sqlite3_index_info *info, int index)
+{
+    unsigned char op = info->aConstraint[index].op;
+    sqlite3_value *value = NULL;
+
+    if (op != SQLITE_INDEX_CONSTRAINT_LE && op != SQLITE_INDEX_CONSTRAINT_GE)
+        return false;
+    return sqlite3_vtab_rhs_value(info, index, &value) != SQLITE_OK || !value;
+}
+
+/*
  * Rows can be skipped and counted here only if no other test of SQLite's comes after. Older versions offer LIMIT and
  * OFFSET even where a test is left that they never show: `a = b` of two columns of the table.
  */
@@ -383,7 +397,9 @@ static void use_limit(const struct planner *planner, struct candidate *candidate
     if (!candidate->exact || candidate->looped || candidate->plan.probe_count)
         return;
     for (i = 0; i < info->nConstraint; i++) {
-        if (i != planner->limit && i != planner->offset && !info->aConstraintUsage[i].argvIndex)
+        if (i == planner->limit || i == planner->offset)
+            continue;
+        if (!info->aConstraintUsage[i].argvIndex || may_be_row_value(info, i))
             return;
     }
     info->aConstraintUsage[planner->limit].argvIndex = count + 1;

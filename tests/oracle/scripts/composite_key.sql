@@ -23,6 +23,7 @@ SELECT * FROM t WHERE b = 1;
 SELECT * FROM t WHERE (a, b) > ('x', 1);
 SELECT * FROM t WHERE (a, b) <= ('y', 0);
 SELECT * FROM t WHERE (a, b) = ('Y', 1);
+SELECT count(*) FROM (SELECT 1 FROM t WHERE (a, b) <= ('x', NULL) LIMIT 6 OFFSET 1);
 SELECT * FROM t WHERE (a, b) IN (VALUES ('x', 1), ('Y', -5), ('q', 0));
 SELECT * FROM t WHERE a LIKE 'Y%' ORDER BY a, b;
 SELECT * FROM t WHERE a = 'x' COLLATE BINARY;
