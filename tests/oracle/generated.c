@@ -17,12 +17,14 @@
 #include "support/test.h"
 
 #include "generator.h"
+#include "starve.h"
 #include "tally.h"
 #include "trial.h"
 
 #define STATEMENTS     10000
 #define CASE           120
 #define REDUCE_SECONDS 120
+#define STARVED_ONE_IN 16
 
 static void make(struct script *script, uint64_t seed)
 {
@@ -35,16 +37,19 @@ static void make(struct script *script, uint64_t seed)
 
 static bool run_case(uint64_t seed)
 {
+    /* Some are run again and again with an allocation failing: see starve.h. */
+    enum trial trial = seed % STARVED_ONE_IN == 0 ? TRIAL_STARVED : TRIAL_LOUD;
     struct script script;
     char *difference;
 
     make(&script, seed);
-    difference = trial_run(&script, TRIAL_LOUD);
+    difference = trial_run(&script, trial);
     if (difference) {
         printf("seed %" PRIu64 " differs:\n%s\nmaking it short ...\n", seed, difference);
         fflush(stdout);
-        difference = trial_reduce(&script, difference, REDUCE_SECONDS);
-        printf("a short script (SQLite %s):\n", sqlite3_libversion());
+        difference = trial_reduce(&script, difference, trial, REDUCE_SECONDS);
+        printf("a short script (SQLite %s%s):\n", sqlite3_libversion(),
+               trial == TRIAL_STARVED ? ", without memory" : "");
         script_print(&script, stdout);
         printf("%s\n", difference);
         free(difference);
@@ -82,6 +87,7 @@ static int run_statements(size_t statements)
 
 int main(int argc, char **argv)
 {
+    starve_init();
     tally_init();
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc == 3 && strcmp(argv[1], "print") == 0) {

@@ -103,7 +103,7 @@ static bool is_change(const char *line)
 
 static bool is_query(const char *line)
 {
-    return begins(line, "SELECT") || (begins(line, "WITH") && !strstr(line, "INSERT"));
+    return begins(line, "SELECT") || (begins(line, "WITH") && !strstr(line, "INSERT")) || begins(line, "PRAGMA");
 }
 
 /* The plan of a query, for the tally. */

@@ -154,10 +154,10 @@ static bool same_statement(const char *a, const char *b)
     return strncmp(a, b, length) == 0 && strcspn(b, "\n") == length;
 }
 
-static bool still_differs(struct script *script, size_t first, size_t count, char **difference)
+static bool still_differs(struct script *script, size_t first, size_t count, enum trial trial, char **difference)
 {
     struct script shorter = without(script, first, count);
-    char *found = trial_run(&shorter, TRIAL_THOROUGH);
+    char *found = trial_run(&shorter, trial);
     size_t i;
 
     if (!found || !same_statement(found, *difference)) {
@@ -175,13 +175,16 @@ static bool still_differs(struct script *script, size_t first, size_t count, cha
     return true;
 }
 
-char *trial_reduce(struct script *script, char *difference, unsigned seconds)
+char *trial_reduce(struct script *script, char *difference, enum trial trial, unsigned seconds)
 {
     time_t end = time(NULL) + seconds;
     size_t chunk, first;
     bool shorter = true;
-    char *earlier = trial_run(script, TRIAL_THOROUGH);
+    char *earlier;
 
+    if (trial == TRIAL_LOUD)
+        trial = TRIAL_THOROUGH;
+    earlier = trial_run(script, trial);
     if (earlier) { /* the change that made the difference rather than the query that saw it */
         free(difference);
         difference = earlier;
@@ -191,7 +194,7 @@ char *trial_reduce(struct script *script, char *difference, unsigned seconds)
         /* From the end: what comes last depends on what came before. */
         for (first = script->count; first >= chunk && time(NULL) < end;) {
             first -= chunk;
-            if (still_differs(script, first, chunk, &difference))
+            if (still_differs(script, first, chunk, trial, &difference))
                 shorter = true;
         }
     }

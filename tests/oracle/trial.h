@@ -17,9 +17,9 @@ enum trial {
 char *trial_run(const struct script *script, enum trial trial);
 
 /*
- * Leaves out statements as long as a difference remains; at most `seconds`. Returns the description of the difference
+ * Leaves out statements as long as a difference remains, in trials of that kind but thorough; at most `seconds`. Returns the description of the difference
  * that the short script shows.
  */
-char *trial_reduce(struct script *script, char *difference, unsigned seconds);
+char *trial_reduce(struct script *script, char *difference, enum trial trial, unsigned seconds);
 
 #endif
