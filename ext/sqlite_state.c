@@ -54,30 +54,35 @@ bool sqlite_schema_is_wal(sqlite3 *db, const char *schema)
     return journal_of(db, schema) == JOURNAL_WAL;
 }
 
-/* The first value that a PRAGMA gives, for the caller to look at while the statement stands; NULL where it gives none. */
-static sqlite3_stmt *pragma_row(sqlite3 *db, const char *schema, const char *pragma)
+/*
+ * The first value that a PRAGMA gives, for the caller to look at while the statement stands; NULL where it gives none, and
+ * memory->starved is set if that is for want of memory.
+ */
+static sqlite3_stmt *pragma_row(struct sqlite_memory *memory, sqlite3 *db, const char *schema, const char *pragma)
 {
     sqlite3_stmt *statement = NULL;
     char *sql = sqlite3_mprintf("PRAGMA \"%w\".%s", schema, pragma);
+    int rc = sql ? sqlite3_prepare_v2(db, sql, -1, &statement, NULL) : SQLITE_NOMEM;
 
-    if (sql && sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) != SQLITE_ROW) {
-        sqlite3_finalize(statement);
-        statement = NULL;
-    }
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(statement);
     sqlite3_free(sql);
-    return statement;
+    if (rc == SQLITE_ROW)
+        return statement;
+    sqlite3_finalize(statement);
+    memory->starved |= (rc & 0xff) == SQLITE_NOMEM;
+    return NULL;
 }
 
 /* A rollback journal is opened before the first page is changed. Only journal_mode = OFF leaves no trace. */
-static bool rollback_is_dirty(sqlite3 *db, const char *schema)
+static bool rollback_is_dirty(struct sqlite_memory *memory, sqlite3 *db, const char *schema)
 {
     sqlite3_stmt *mode;
     bool off;
 
     if (file_of(db, schema, SQLITE_FCNTL_JOURNAL_POINTER))
         return true;
-    mode = pragma_row(db, schema, "journal_mode");
+    mode = pragma_row(memory, db, schema, "journal_mode");
     off = !mode || sqlite3_stricmp((const char *)sqlite3_column_text(mode, 0), "off") == 0;
     sqlite3_finalize(mode);
     return off;
@@ -93,14 +98,14 @@ void sqlite_memory_release(struct sqlite_memory *memory)
 }
 
 /* A hash of the numbers in page 1 that change without any other page; 0 if they cannot be read. */
-static uint64_t read_header(sqlite3 *db, const char *schema)
+static uint64_t read_header(struct sqlite_memory *memory, sqlite3 *db, const char *schema)
 {
     static const char *const numbers[] = {"schema_version", "user_version", "application_id"};
     uint64_t hash = BYTES_HASH_START;
     size_t i;
 
     for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        sqlite3_stmt *statement = pragma_row(db, schema, numbers[i]);
+        sqlite3_stmt *statement = pragma_row(memory, db, schema, numbers[i]);
         int64_t number;
 
         if (!statement)
@@ -142,7 +147,7 @@ void sqlite_memory_learn(struct sqlite_memory *memory, sqlite3 *db, const char *
         return;
     header = header_of(memory, db, schema);
     if (header && !header->seen)
-        header->seen = read_header(db, schema);
+        header->seen = read_header(memory, db, schema);
 }
 
 void sqlite_memory_note(struct sqlite_memory *memory, sqlite3 *db, const char *schema)
@@ -150,7 +155,7 @@ void sqlite_memory_note(struct sqlite_memory *memory, sqlite3 *db, const char *s
     struct sqlite_header *header = header_of(memory, db, schema);
 
     if (header)
-        header->pending = read_header(db, schema);
+        header->pending = read_header(memory, db, schema);
 }
 
 /* The only statement of a transaction does not change page 1 alone; but what it leaves there is worth knowing. */
@@ -161,7 +166,7 @@ static bool header_changed(struct sqlite_memory *memory, sqlite3 *db, const char
     if (!header)
         return is_explicit;
     if (is_explicit || !header->seen)
-        header->pending = read_header(db, schema);
+        header->pending = read_header(memory, db, schema);
     return is_explicit && (!header->pending || header->pending != header->seen);
 }
 
@@ -171,6 +176,14 @@ static int count_spills(sqlite3 *db)
 
     (void)sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_SPILL, &now, &highest, 0);
     return now;
+}
+
+bool sqlite_memory_starved(struct sqlite_memory *memory)
+{
+    bool starved = memory->starved;
+
+    memory->starved = false;
+    return starved;
 }
 
 void sqlite_memory_end(struct sqlite_memory *memory, sqlite3 *db, bool committed)
@@ -231,7 +244,7 @@ struct sqlite_state sqlite_state_now(sqlite3 *db, struct sqlite_memory *memory, 
             state.dirty = header_changed(memory, db, schema, is_explicit) || state.dirty;
         } else if (journal == JOURNAL_ROLLBACK) {
             state.unrefusable = false;
-            state.dirty = state.dirty || rollback_is_dirty(db, schema);
+            state.dirty = state.dirty || rollback_is_dirty(memory, db, schema);
         }
     }
     /* Flushing would ask for a lock where a rollback journal takes part. */

@@ -32,7 +32,8 @@ struct sqlite_header {
 struct sqlite_memory {
     struct sqlite_header *headers;
     int count;
-    int spills; /* pages that went to a file before their COMMIT, until the last transaction ended */
+    int spills;   /* pages that went to a file before their COMMIT, until the last transaction ended */
+    bool starved; /* a question to SQLite has failed for want of memory */
 };
 
 void sqlite_memory_release(struct sqlite_memory *memory);
@@ -42,6 +43,12 @@ void sqlite_memory_learn(struct sqlite_memory *memory, sqlite3 *db, const char *
 
 /* The same for when the transaction in hand has committed, which is about to. */
 void sqlite_memory_note(struct sqlite_memory *memory, sqlite3 *db, const char *schema);
+
+/*
+ * Whether that, or sqlite_state_now(), has run out of memory since the last call. Then SQLite will report the statement
+ * at hand as failed, whatever is answered to it: xSync must not succeed.
+ */
+bool sqlite_memory_starved(struct sqlite_memory *memory);
 
 /* The transaction has ended. */
 void sqlite_memory_end(struct sqlite_memory *memory, sqlite3 *db, bool committed);

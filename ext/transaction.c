@@ -210,7 +210,7 @@ static int mark(struct connection *connection, int count, char **message)
     connection->marked = rc == SQLITE_OK;
     if (!rc && sqlite_schema_is_wal(connection->db, connection->marker_schema))
         sqlite_memory_note(&connection->sqlite, connection->db, connection->marker_schema);
-    return rc;
+    return rc == SQLITE_OK && sqlite_memory_starved(&connection->sqlite) ? SQLITE_NOMEM : rc;
 }
 
 /* ---- First phase ---- */
@@ -337,7 +337,10 @@ int transaction_sync(struct connection *connection, char **message)
 
     if (!scope.written && !scope.read)
         return SQLITE_OK;
+    (void)sqlite_memory_starved(&connection->sqlite); /* what was before belongs to another statement */
     state = sqlite_state_now(connection->db, &connection->sqlite, connection->is_explicit);
+    if (sqlite_memory_starved(&connection->sqlite))
+        return SQLITE_NOMEM;
     if (!scope.written && !state.dirty)
         return SQLITE_OK;
     rc = validate_reads(connection, message);
