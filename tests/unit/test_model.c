@@ -1,5 +1,6 @@
 /*
- * test_model.c - random operations against a store and against an array, which must always agree.
+ * test_model.c - random operations against a store and against an array, which must always agree: transactions of one phase
+ * and of two, snapshots, ends and deaths of the store, transactions found in doubt after one and settled either way.
  *
  * Keys are numbers 0 to KEYS - 1 whose text has the same order; the model is one value per key (0 = absent). Memtables and
  * levels are tiny, so that flushes, rotations and compactions happen all the time. The seed is printed; LSMKV_TEST_SEED
@@ -12,10 +13,12 @@
 #include <string.h>
 
 #include "os/fs.h"
+#include "support/fault_fs.h"
 #include "support/store_kit.h"
 
 #define KEYS      1500
 #define SNAPSHOTS 3
+#define UNDECIDED 4 /* prepared transactions at a time */
 
 struct model {
     uint32_t values[KEYS];
@@ -28,10 +31,23 @@ struct held {
     struct model model;
 };
 
+/* A prepared transaction. It has read nothing, so that it guards nothing, and its writes may be anybody's too. */
+struct undecided {
+    uint64_t name;                 /* 0 = none */
+    struct lsmkv_session *session; /* NULL: in doubt */
+    bool by_default;               /* commits if nobody decides it */
+    bool writes[KEYS];
+    uint32_t values[KEYS]; /* of those it writes; 0: deleted */
+};
+
 struct run {
+    struct fault_fs *faults; /* makes every change on disk fail when the process is to die */
     struct db db;
     struct model committed;
     struct held held[SNAPSHOTS];
+    struct undecided undecided[UNDECIDED];
+    uint64_t next_name;
+    unsigned decided[2], settled[2]; /* live ones, and those in doubt; aborted, committed */
     uint64_t random;
     uint32_t next_value;
     struct lsmkv_error err;
@@ -226,12 +242,23 @@ static void write_with_savepoints(struct run *run, struct model *model, unsigned
         check(run, run->db.session, model);
 }
 
+static unsigned count_undecided(const struct run *run, bool live)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < UNDECIDED; i++)
+        count += run->undecided[i].name && (run->undecided[i].session != NULL) == live;
+    return count;
+}
+
+/* One that has read what an undecided one writes can commit, but not be prepared. */
 static void end_transaction(struct run *run, const struct model *model)
 {
     struct lsmkv_session *session = run->db.session;
     bool commit = pick(run, 5) > 0;
+    bool alone = !count_undecided(run, true) && !count_undecided(run, false);
 
-    if (pick(run, 3) == 0)
+    if (pick(run, 3) == 0 && alone)
         assert_ok(session_prepare(session, pick(run, 2), &run->err), &run->err);
     if (commit)
         assert_ok(lsmkv_session_commit(session, -1, &run->err), &run->err);
@@ -247,7 +274,11 @@ static void transaction(struct run *run)
     struct lsmkv_cursor *cursor = NULL;
     struct model at_cursor;
 
-    db_write(&run->db);
+    /* An exclusive one would wait a while for live ones. */
+    assert_ok(lsmkv_session_write(run->db.session,
+                                  count_undecided(run, true) ? LSMKV_WRITE_OPTIMISTIC : LSMKV_WRITE_EXCLUSIVE, -1,
+                                  &run->err),
+              &run->err);
     write_with_savepoints(run, &model, 3);
     if (pick(run, 4) == 0) {
         assert_ok(lsmkv_cursor_open(&cursor, run->db.session, unbounded, unbounded, &run->err), &run->err);
@@ -294,6 +325,111 @@ static void check_snapshots(struct run *run)
     }
 }
 
+/* ---- Undecided transactions ---- */
+
+/* Takes its place in `committed` if it commits, and is forgotten. */
+static void end_undecided(struct run *run, struct undecided *undecided, bool commits)
+{
+    for (size_t i = 0; commits && i < KEYS; i++) {
+        if (undecided->writes[i])
+            run->committed.values[i] = undecided->values[i];
+    }
+    lsmkv_session_close(undecided->session);
+    memset(undecided, 0, sizeof(*undecided));
+}
+
+static void write_undecided(struct run *run, struct undecided *undecided)
+{
+    struct lsmkv_session *usual = run->db.session;
+    struct model model = run->committed;
+
+    run->db.session = undecided->session;
+    for (size_t i = 1 + pick(run, 30); i > 0; i--) {
+        size_t number = pick(run, KEYS);
+
+        write_one(run, &model, number, pick(run, 10) < 2);
+        undecided->writes[number] = true;
+        undecided->values[number] = model.values[number];
+    }
+    run->db.session = usual;
+}
+
+static void prepare_one(struct run *run)
+{
+    struct undecided *undecided = &run->undecided[pick(run, UNDECIDED)];
+    struct lsmkv_prepare how = {.transaction = run->next_name + 1, .default_commit = pick(run, 4) == 0, .wait_ms = -1};
+
+    if (undecided->name)
+        return;
+    assert_ok(lsmkv_session_open(&undecided->session, run->db.store, &run->err), &run->err);
+    assert_ok(lsmkv_session_write(undecided->session, LSMKV_WRITE_OPTIMISTIC, -1, &run->err), &run->err);
+    write_undecided(run, undecided);
+    assert_ok(lsmkv_session_prepare(undecided->session, &how, &run->err), &run->err);
+    undecided->name = ++run->next_name;
+    undecided->by_default = how.default_commit;
+}
+
+static void decide_one(struct run *run, struct undecided *undecided)
+{
+    bool commits = pick(run, 2);
+
+    if (!undecided->name)
+        return;
+    run->decided[commits] += undecided->session != NULL;
+    run->settled[commits] += undecided->session == NULL;
+    if (!undecided->session)
+        assert_ok(lsmkv_settle(run->db.store, undecided->name, commits, &run->err), &run->err);
+    else if (commits)
+        assert_ok(lsmkv_session_commit_prepared(undecided->session, &run->err), &run->err);
+    else
+        assert_ok(lsmkv_session_rollback(undecided->session, &run->err), &run->err);
+    end_undecided(run, undecided, commits);
+}
+
+/* Recovery commits them in the order in which they were prepared. */
+static void commit_defaults(struct run *run)
+{
+    struct undecided *first;
+
+    do {
+        first = NULL;
+        for (size_t i = 0; i < UNDECIDED; i++) {
+            struct undecided *at = &run->undecided[i];
+
+            if (at->name && at->by_default && (!first || at->name < first->name))
+                first = at;
+        }
+        if (first)
+            end_undecided(run, first, true);
+    } while (first);
+}
+
+struct names {
+    struct run *run;
+    unsigned count;
+};
+
+static bool note_name(void *context, const struct lsmkv_transaction_info *info)
+{
+    struct names *names = context;
+    bool known = false;
+
+    for (size_t i = 0; i < UNDECIDED; i++)
+        known = known || (names->run->undecided[i].name && names->run->undecided[i].name == info->transaction);
+    assert_true(known && info->state == LSMKV_TRANSACTION_IN_DOUBT);
+    names->count++;
+    return true;
+}
+
+/* Of a store that was just opened. */
+static void check_in_doubt(struct run *run)
+{
+    struct names names = {.run = run};
+
+    lsmkv_transactions_each(run->db.store, note_name, &names);
+    assert_int_equal(names.count, count_undecided(run, false));
+}
+
 /* ---- Runs ---- */
 
 static void compact(struct run *run)
@@ -307,11 +443,37 @@ static void compact(struct run *run)
         assert_ok(lsmkv_compact(run->db.store, key_of(from, lower), key_of(to, upper), &run->err), &run->err);
 }
 
+/* Live ones are rolled back when their session is closed. */
 static void reopen(struct run *run)
 {
     for (size_t i = 0; i < SNAPSHOTS; i++)
         let_go(&run->held[i]);
+    for (size_t i = 0; i < UNDECIDED; i++) {
+        if (run->undecided[i].session)
+            end_undecided(run, &run->undecided[i], false);
+    }
     db_reopen(&run->db);
+    check_in_doubt(run);
+    check_range(run, run->db.session, &run->committed);
+}
+
+/* The process dies: what is written is there, and nothing comes after it. */
+static void die(struct run *run)
+{
+    struct fault_rule rule = {FAULT_CHANGES, NULL, 1, true, LSMKV_IO, FAULT_NOTHING};
+
+    fault_fs_fail(run->faults, &rule);
+    for (size_t i = 0; i < SNAPSHOTS; i++)
+        let_go(&run->held[i]);
+    for (size_t i = 0; i < UNDECIDED; i++) {
+        lsmkv_session_close(run->undecided[i].session);
+        run->undecided[i].session = NULL;
+    }
+    (void)db_try_close(&run->db);
+    fault_fs_heal(run->faults);
+    db_open(&run->db);
+    commit_defaults(run);
+    check_in_doubt(run);
     check_range(run, run->db.session, &run->committed);
 }
 
@@ -319,20 +481,26 @@ static void step(struct run *run)
 {
     size_t dice = pick(run, 100);
 
-    if (dice < 60)
+    if (dice < 49)
         transaction(run);
-    else if (dice < 75)
+    else if (dice < 57)
+        prepare_one(run);
+    else if (dice < 60)
+        decide_one(run, &run->undecided[pick(run, UNDECIDED)]);
+    else if (dice < 74)
         check(run, run->db.session, &run->committed);
-    else if (dice < 85)
+    else if (dice < 84)
         snapshot(run);
-    else if (dice < 90)
+    else if (dice < 89)
         check_snapshots(run);
-    else if (dice < 95)
+    else if (dice < 94)
         db_flush(&run->db);
-    else if (dice < 97)
+    else if (dice < 96)
         compact(run);
-    else if (dice < 99)
+    else if (dice < 97)
         reopen(run);
+    else if (dice < 99)
+        die(run);
     else
         assert_true(lsmkv_wait_idle(run->db.store, 60000));
 }
@@ -358,7 +526,8 @@ static void play(struct os_fs *fs, const char *dir, const char *const options[],
 
     assert_non_null(run);
     run->random = test_seed();
-    db_init(&run->db, fs, dir);
+    run->faults = fault_fs_new(fs);
+    db_init(&run->db, fault_fs_os(run->faults), dir);
     for (size_t i = 0; options[i]; i += 2)
         assert_ok(lsmkv_options_set(&run->db.options, options[i], options[i + 1], &run->err), &run->err);
     db_open(&run->db);
@@ -366,10 +535,15 @@ static void play(struct os_fs *fs, const char *dir, const char *const options[],
         step(run);
     check_snapshots(run);
     reopen(run);
+    for (size_t i = 0; i < UNDECIDED; i++)
+        decide_one(run, &run->undecided[i]);
+    print_message("decided: %u aborted, %u committed; settled: %u, %u\n", run->decided[0], run->decided[1],
+                  run->settled[0], run->settled[1]);
     for (size_t i = 0; i < KEYS; i++)
         check_get(run, run->db.session, &run->committed, i);
     empty_it(run);
     db_end(&run->db);
+    fault_fs_free(run->faults);
     free(run);
 }
 
@@ -387,7 +561,7 @@ static void model_agrees_with_defaults_on_disk(void **state)
     static const char *const options[] = {NULL};
 
     (void)state;
-    play(NULL, test_dir(), options, test_scaled(400));
+    play(os_posix_fs(), test_dir(), options, test_scaled(400));
 }
 
 static void model_agrees_with_lz4_and_pread_on_disk(void **state)
@@ -395,7 +569,7 @@ static void model_agrees_with_lz4_and_pread_on_disk(void **state)
     static const char *const options[] = {"compression", "lz4", "io", "pread", "sync", "normal", NULL};
 
     (void)state;
-    play(NULL, test_dir(), options, test_scaled(400));
+    play(os_posix_fs(), test_dir(), options, test_scaled(400));
 }
 
 static void model_agrees_with_zstd_and_small_blocks(void **state)
