@@ -138,6 +138,8 @@ bench-open: $(BENCH) lsmkv.so
 	@$(BUILD)/release/tests/bench/bench_open $(N)
 bench-join: $(BENCH) lsmkv.so
 	@$(BUILD)/release/tests/bench/bench_join $(N)
+bench-concurrent: $(BENCH) lsmkv.so
+	@$(BUILD)/release/tests/bench/bench_concurrent $(N)
 
 FUZZ := $(FUZZ_SRC:%.c=$(BUILD)/fuzz/%)
 $(FUZZ): %: %.o $(BUILD)/fuzz/libtest.a $(BUILD)/fuzz/liblsm.a $(BUILD)/fuzz/libext.a
@@ -203,9 +205,9 @@ help:
 	@echo 'also: setup setup-dev lint format check-format check-layers check-locks check-tidy check-cppcheck check-symbols'
 	@echo '      test test-asan test-tsan crash [N=cycles] stress [N=...] fuzz [FUZZ_SECONDS=] bench [N=rows]'
 	@echo '      fuzz-sql [SECONDS= SEED=] coverage'
-	@echo '      bench-open [N=megabytes]  bench-join [N=rows]'
+	@echo '      bench-open [N=megabytes]  bench-join [N=rows]  bench-concurrent [N=seconds]'
 	@echo '      install uninstall [PREFIX= DESTDIR=] clean'
 
 FORCE:
-.PHONY: all setup setup-dev check test test-asan test-tsan crash stress bench bench-open bench-join bench-programs fuzz fuzz-programs fuzz-sql coverage lint format check-format \
+.PHONY: all setup setup-dev check test test-asan test-tsan crash stress bench bench-open bench-join bench-concurrent bench-programs fuzz fuzz-programs fuzz-sql coverage lint format check-format \
     check-layers check-locks check-tidy check-cppcheck check-symbols demo install uninstall clean help FORCE

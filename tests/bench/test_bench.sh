@@ -8,3 +8,4 @@ trap 'rm -rf "$TMPDIR"' EXIT
 build/release/tests/bench/bench_fillrandom 20000 1
 build/release/tests/bench/bench_open 8
 build/release/tests/bench/bench_join 500
+build/release/tests/bench/bench_concurrent 0.1
