@@ -154,8 +154,8 @@ fuzz:
 fuzz-sql: $(BUILD)/plain/tests/oracle/generated
 	@$< $(SECONDS) $(SEED)
 
-# Branches of ext/ that the oracle and the tests of ext/ take.
-coverage: $(coverage_oracle) $(coverage_sql)
+# Branches of ext/ that the oracle, the tests of SQL and those of faults take.
+coverage: $(coverage_oracle) $(coverage_sql) $(coverage_fault)
 	@tests/support/coverage.sh $(BUILD)/coverage ext $^
 
 # ---- Lint ----

@@ -6,7 +6,7 @@ set -u
 build=$1 folder=$2
 shift 2
 
-[ "${KEEP-}" ] || find "$build" -name '*.gcda' -delete
+find "$build" -name '*.gcda' -delete
 logs=$build/logs
 mkdir -p "$logs"
 for program in "$@"; do
