@@ -131,8 +131,15 @@ static int put_marks(struct lsmkv_buf *blob, const struct marker_slot *slots, in
 
 /* ---- The table ---- */
 
+/*
+ * A statement that SQLite cannot even compile, and a row that is not there, mean that somebody has changed the table: it
+ * is to be dropped, and is made anew.
+ */
 static int fail(sqlite3 *db, const char *schema, int rc, char **message)
 {
+    if ((rc & 0xff) == SQLITE_ERROR)
+        return error_set(message, rc, "%s." TABLE " is not as the extension made it (%s): DROP it, and repeat", schema,
+                         sqlite3_errmsg(db));
     return error_set(message, rc, "%s." TABLE ": %s", schema, sqlite3_errmsg(db));
 }
 
@@ -211,7 +218,9 @@ int marker_write(sqlite3 *db, const char *schema, const struct marker_slot *slot
     if (!rc)
         rc = read_blob(file, &old);
     if (!rc && old.size < LSMKV_COORDINATOR_SIZE + SLOT_SIZE) {
-        rc = error_set(message, SQLITE_CORRUPT_VTAB, "table %s." TABLE " is not as the extension made it", schema);
+        rc = error_set(message, SQLITE_CORRUPT_VTAB,
+                       "%s." TABLE " is not as the extension made it (%d bytes): DROP it, and repeat", schema,
+                       (int)old.size);
         goto done;
     }
     if (!rc && bytes_append(&blob, old.data, old.size))

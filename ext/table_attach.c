@@ -24,7 +24,8 @@ static int open_store(struct sql_table *table, char **message)
     if (table->shadow.in_memory) {
         if (!connection->private || memcmp(lsmkv_store_id(session_store(connection->private)), table->shadow.store_id,
                                            LSMKV_STORE_ID_SIZE) != 0)
-            return error_set(message, SQLITE_CANTOPEN, "the store was in memory, and is gone");
+            return error_set(message, SQLITE_CANTOPEN,
+                             "the store is in the memory of another connection, or was, of one that is closed");
         table->session = connection->private;
         return SQLITE_OK;
     }
