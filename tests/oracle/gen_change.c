@@ -170,12 +170,13 @@ static void append_expression(struct generator *gen, sqlite3_str *sql, const str
     const char *name = gen_any_column(gen, table)->name;
     bool guarded = !null_allowed(column, "UPDATE");
 
-    if (is_integer_key(table, column) && !alone) {
+    /* (2), (7): not from other columns */
+    if (is_integer_key(table, column) && (!alone || gen_once_in(gen, 2))) {
         sqlite3_str_appendf(sql, "%s %s %s", column->name, ONE_OF(gen, "+", "-", "%"),
                             ONE_OF(gen, "1", "2", "7", "100"));
         return;
     }
-    if (gen_once_in(gen, 2)) {
+    if (is_integer_key(table, column) || gen_once_in(gen, 2)) {
         sqlite3_str_appendall(sql, value_for(gen, table, column, "UPDATE", alone));
         return;
     }
