@@ -18,65 +18,7 @@
 #include "os/fs.h"
 #include "support/store_kit.h"
 
-#define KEYS     60
-#define SESSIONS 5
-#define MARKS    4    /* savepoints of a transaction at one time */
-#define OPS_MAX  2000 /* of a transaction */
-#define NONE     UINT32_MAX
-
-/* A value of each key; 0 = no such key. In an overlay NONE = not written. */
-struct state {
-    uint32_t values[KEYS];
-};
-
-enum op_kind { SAW, WROTE, MARKED, WENT_BACK };
-
-struct op {
-    enum op_kind kind;
-    size_t key; /* or the index of a mark */
-    uint32_t value;
-};
-
-struct mark {
-    uint64_t engine;
-    struct state overlay;
-};
-
-struct player {
-    struct lsmkv_session *session;
-    bool tracked, exclusive; /* exclusive: has the turn */
-    uint64_t began;          /* number of commits that its snapshot holds */
-    struct state snapshot, overlay;
-    bool read[KEYS];    /* remembered by the session */
-    bool guarded[KEYS]; /* if PREPARED: read until then */
-    struct mark marks[MARKS];
-    size_t mark_count;
-    struct op ops[OPS_MAX];
-    size_t op_count;
-
-    struct lsmkv_cursor *cursor; /* NULL = none */
-    struct state view;           /* what the cursor sees */
-    struct state hidden;         /* the overlay when it was opened */
-    size_t from, to, at;         /* bounds; at == to: on no row */
-};
-
-struct counts {
-    size_t committed, conflicts, turn_busy, guard_busy, prepared, outcomes, aborts, withdrawn, prepared_anew;
-    size_t read_only, validated, found_invalid, exclusive, exclusive_tracked, back;
-};
-
-struct run {
-    struct db db;
-    struct player players[SESSIONS];
-    struct state committed;
-    uint64_t commits;
-    uint64_t changed[KEYS]; /* number of the last commit that wrote it */
-    uint32_t next_value;
-    uint64_t next_name; /* of a prepared transaction */
-    uint64_t random;
-    struct counts counts;
-    struct lsmkv_error err;
-};
+#include "interleaved.h"
 
 static size_t pick(struct run *run, size_t n)
 {
@@ -89,129 +31,7 @@ static struct lsmkv_slice key_of(size_t key, char bytes[16])
     return text(bytes);
 }
 
-/* ---- What the model says ---- */
-
-static uint32_t value_in(const struct state *below, const struct state *overlay, size_t key)
-{
-    return overlay->values[key] == NONE ? below->values[key] : overlay->values[key];
-}
-
-static bool has_writes(const struct player *player)
-{
-    for (size_t key = 0; key < KEYS; key++) {
-        if (player->overlay.values[key] != NONE)
-            return true;
-    }
-    return false;
-}
-
-static bool is_prepared(const struct player *player)
-{
-    return lsmkv_session_state(player->session) == LSMKV_SESSION_PREPARED;
-}
-
-/* One that guards. */
-static bool is_undecided(const struct player *player)
-{
-    return is_prepared(player) && has_writes(player);
-}
-
-static bool any_undecided(const struct run *run)
-{
-    for (size_t i = 0; i < SESSIONS; i++) {
-        if (is_undecided(&run->players[i]))
-            return true;
-    }
-    return false;
-}
-
-static bool turn_is_taken(const struct run *run, const struct player *by_other_than)
-{
-    for (size_t i = 0; i < SESSIONS; i++) {
-        if (&run->players[i] != by_other_than && run->players[i].exclusive)
-            return true;
-    }
-    return false;
-}
-
-static bool reads_have_changed(const struct run *run, const struct player *player)
-{
-    for (size_t key = 0; player->tracked && key < KEYS; key++) {
-        if (player->read[key] && run->changed[key] > player->began)
-            return true;
-    }
-    return false;
-}
-
-static bool stands_in_the_way(const struct player *prepared, const struct player *player, bool prepares)
-{
-    for (size_t key = 0; key < KEYS; key++) {
-        if (prepared->guarded[key] && player->overlay.values[key] != NONE)
-            return true;
-        if (prepares && player->tracked && player->read[key] && prepared->overlay.values[key] != NONE)
-            return true;
-    }
-    return false;
-}
-
-static bool is_guarded(const struct run *run, const struct player *player, bool prepares)
-{
-    for (size_t i = 0; i < SESSIONS; i++) {
-        const struct player *other = &run->players[i];
-
-        if (other != player && is_undecided(other) && stands_in_the_way(other, player, prepares))
-            return true;
-    }
-    return false;
-}
-
-/* Of a commit or prepare that waits for nobody. */
-static enum lsmkv_status foretell(struct run *run, struct player *player, bool prepares)
-{
-    if (!has_writes(player))
-        return LSMKV_OK;
-    if (reads_have_changed(run, player)) {
-        run->counts.conflicts++;
-        return LSMKV_BUSY_SNAPSHOT;
-    }
-    if (turn_is_taken(run, player)) {
-        run->counts.turn_busy++;
-        return LSMKV_BUSY;
-    }
-    if (is_guarded(run, player, prepares)) {
-        run->counts.guard_busy++;
-        player->exclusive = false; /* it gives its turn, and goes on as an optimistic one */
-        return LSMKV_BUSY;
-    }
-    return LSMKV_OK;
-}
-
-/* ---- Operations, and their replay ---- */
-
-static void record(struct player *player, enum op_kind kind, size_t key, uint32_t value)
-{
-    assert_true(player->op_count < OPS_MAX);
-    player->ops[player->op_count++] = (struct op){kind, key, value};
-}
-
-/* On `state`, which is that at the transaction's place; afterwards it is the one behind it. */
-static void replay(const struct player *player, struct state *state)
-{
-    struct state marks[MARKS];
-
-    for (size_t i = 0; i < player->op_count; i++) {
-        const struct op *op = &player->ops[i];
-
-        if (op->kind == SAW)
-            assert_int_equal(op->value, state->values[op->key]);
-        else if (op->kind == WROTE)
-            state->values[op->key] = op->value;
-        else if (op->kind == MARKED)
-            marks[op->key] = *state;
-        else
-            *state = marks[op->key];
-    }
-}
+/* ---- Ends ---- */
 
 static void close_cursor(struct player *player)
 {
@@ -230,10 +50,10 @@ static void end(struct player *player)
 /* A transaction without writes has its place where its snapshot was taken. */
 static void committed(struct run *run, struct player *player)
 {
-    struct state state = has_writes(player) ? run->committed : player->snapshot;
+    struct state state = player_has_writes(player) ? run->committed : player->snapshot;
 
-    replay(player, &state);
-    if (!has_writes(player)) {
+    player_replay(player, &state);
+    if (!player_has_writes(player)) {
         run->counts.read_only++;
         assert_memory_equal(&state, &player->snapshot, sizeof(state));
     } else {
@@ -263,7 +83,7 @@ static void begin_exclusive(struct run *run, struct player *player)
     bool reading = lsmkv_session_state(player->session) == LSMKV_SESSION_READING;
     enum lsmkv_status expected = LSMKV_OK;
 
-    if (turn_is_taken(run, player))
+    if (run_turn_is_taken(run, player))
         expected = LSMKV_BUSY;
     else if (reading && player->began != run->commits)
         expected = LSMKV_BUSY_SNAPSHOT;
@@ -273,7 +93,7 @@ static void begin_exclusive(struct run *run, struct player *player)
     if (!reading)
         begin_model(run, player);
     player->exclusive = true;
-    player->tracked = any_undecided(run); /* their outcomes may come before its commit */
+    player->tracked = run_has_undecided(run); /* their outcomes may come before its commit */
     run->counts.exclusive++;
     run->counts.exclusive_tracked += player->tracked;
 }
@@ -315,7 +135,7 @@ static void expect_bytes(struct lsmkv_slice got, uint32_t value)
 static void get(struct run *run, struct player *player)
 {
     size_t key = pick(run, KEYS);
-    uint32_t value = value_in(&player->snapshot, &player->overlay, key);
+    uint32_t value = state_value_in(&player->snapshot, &player->overlay, key);
     struct lsmkv_buf got = LSMKV_BUF_INIT;
     char bytes[16];
     bool found;
@@ -325,7 +145,7 @@ static void get(struct run *run, struct player *player)
     if (found)
         expect_bytes((struct lsmkv_slice){got.data, got.size}, value);
     lsmkv_buf_release(&got);
-    record(player, SAW, key, value);
+    player_record(player, SAW, key, value);
     if (player->overlay.values[key] == NONE)
         player->read[key] = true;
 }
@@ -336,7 +156,7 @@ static void pass(struct player *player, size_t first, size_t last)
     for (size_t key = first; key <= last && key < KEYS; key++) {
         player->read[key] = true;
         if (player->overlay.values[key] == NONE && player->hidden.values[key] == NONE)
-            record(player, SAW, key, player->view.values[key]);
+            player_record(player, SAW, key, player->view.values[key]);
     }
 }
 
@@ -395,7 +215,7 @@ static void open_cursor(struct run *run, struct player *player)
               &run->err);
     player->hidden = player->overlay;
     for (size_t key = 0; key < KEYS; key++)
-        player->view.values[key] = value_in(&player->snapshot, &player->overlay, key);
+        player->view.values[key] = state_value_in(&player->snapshot, &player->overlay, key);
     place(run, player);
 }
 
@@ -438,7 +258,7 @@ static void look_for_last_key(struct run *run, struct player *player)
     size_t last = KEYS;
     bool found;
 
-    while (last && !value_in(&run->committed, &player->overlay, last - 1))
+    while (last && !state_value_in(&run->committed, &player->overlay, last - 1))
         last--;
     assert_ok(lsmkv_last_key(player->session, key_of(0, lower), key_of(KEYS, upper), &key, &found, &run->err),
               &run->err);
@@ -474,7 +294,7 @@ static void write_one(struct run *run, struct player *player)
     else
         assert_ok(lsmkv_delete(player->session, key_of(key, name), &run->err), &run->err);
     player->overlay.values[key] = value;
-    record(player, WROTE, key, value);
+    player_record(player, WROTE, key, value);
 }
 
 static void set_mark(struct player *player)
@@ -482,7 +302,7 @@ static void set_mark(struct player *player)
     if (player->mark_count == MARKS)
         return;
     player->marks[player->mark_count] = (struct mark){lsmkv_session_mark(player->session), player->overlay};
-    record(player, MARKED, player->mark_count++, 0);
+    player_record(player, MARKED, player->mark_count++, 0);
 }
 
 /* To one of the marks, which stays. What was read since is read. */
@@ -497,7 +317,7 @@ static void go_back(struct run *run, struct player *player)
     lsmkv_session_rollback_to(player->session, player->marks[to].engine);
     player->overlay = player->marks[to].overlay;
     player->mark_count = to + 1;
-    record(player, WENT_BACK, to, 0);
+    player_record(player, WENT_BACK, to, 0);
     run->counts.back++;
 }
 
@@ -505,7 +325,7 @@ static void go_back(struct run *run, struct player *player)
 
 static void validate(struct run *run, struct player *player)
 {
-    bool changed = reads_have_changed(run, player);
+    bool changed = run_reads_have_changed(run, player);
 
     assert_status(lsmkv_session_validate(player->session, &run->err), changed ? LSMKV_BUSY_SNAPSHOT : LSMKV_OK,
                   &run->err);
@@ -515,7 +335,7 @@ static void validate(struct run *run, struct player *player)
 
 static void commit(struct run *run, struct player *player)
 {
-    enum lsmkv_status expected = foretell(run, player, false);
+    enum lsmkv_status expected = run_foretell(run, player, false);
 
     assert_status(lsmkv_session_commit(player->session, 0, &run->err), expected, &run->err);
     if (expected == LSMKV_OK)
@@ -529,14 +349,14 @@ static void commit(struct run *run, struct player *player)
 static void prepare(struct run *run, struct player *player)
 {
     struct lsmkv_prepare how = {.transaction = ++run->next_name, .default_commit = pick(run, 2)};
-    enum lsmkv_status expected = foretell(run, player, true);
+    enum lsmkv_status expected = run_foretell(run, player, true);
 
     assert_status(lsmkv_session_prepare(player->session, &how, &run->err), expected, &run->err);
     if (expected == LSMKV_BUSY_SNAPSHOT) {
         end(player);
         return;
     }
-    assert_int_equal(is_prepared(player), expected == LSMKV_OK);
+    assert_int_equal(player_is_prepared(player), expected == LSMKV_OK);
     run->counts.prepared += expected == LSMKV_OK;
     for (size_t key = 0; key < KEYS; key++)
         player->guarded[key] = !player->tracked || player->read[key]; /* it does not know: everything */
@@ -544,7 +364,7 @@ static void prepare(struct run *run, struct player *player)
 
 static void roll_back(struct run *run, struct player *player)
 {
-    run->counts.aborts += is_undecided(player);
+    run->counts.aborts += player_is_undecided(player);
     assert_ok(lsmkv_session_rollback(player->session, &run->err), &run->err);
     end(player);
 }
@@ -691,7 +511,7 @@ static void every_outcome_is_the_one_foretold(void **state)
         assert_ok(lsmkv_session_open(&run->players[i].session, run->db.store, &run->err), &run->err);
     for (size_t i = 0; i < steps; i++) {
         step(run);
-        if (pick(run, 500) == 0 && !turn_is_taken(run, NULL))
+        if (pick(run, 500) == 0 && !run_turn_is_taken(run, NULL))
             db_flush(&run->db);
     }
     compare_all(run);
