@@ -117,6 +117,11 @@ void arena_take(struct arena *arena, struct arena_spare *spare)
 {
     if (!spare->chunk)
         return;
+    /* A small spare must not end a chunk that has more left: the next reservation would begin another one. */
+    if (fit(arena->at, arena->end, spare->chunk_size, 8)) {
+        arena_spare_release(spare);
+        return;
+    }
     link_chunk(arena, spare->chunk, spare->chunk_size);
     arena->at = (uint8_t *)(spare->chunk + 1);
     arena->end = (uint8_t *)spare->chunk + spare->chunk_size;

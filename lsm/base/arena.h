@@ -37,7 +37,10 @@ struct arena_spare {
 /* Room for `size` bytes as arena_reserve() counts them. False, with nothing in it, if there is no memory. */
 bool arena_spare_new(struct arena_spare *spare, size_t size);
 void arena_spare_release(struct arena_spare *spare);
-/* The next allocations take from the spare, which is empty then: what arena_reserve() promises, without fail. */
+/*
+ * What arena_reserve() promises, without fail: the next allocations take from the spare, or from the present chunk if that
+ * has as much left. The spare is empty then.
+ */
 void arena_take(struct arena *arena, struct arena_spare *spare);
 
 #endif

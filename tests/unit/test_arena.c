@@ -88,9 +88,34 @@ static void failed_allocation_leaves_the_arena_usable(void **state)
     arena_release(&arena);
 }
 
+/* Each one gave up what was left of the chunk, which may be a thousand times as much. */
+static void small_spares_leave_a_large_chunk_in_use(void **state)
+{
+    struct arena_spare spare;
+    struct arena arena;
+    size_t total;
+
+    (void)state;
+    arena_init(&arena, 256 << 10);
+    assert_true(arena_reserve(&arena, 200 << 10));
+    total = arena.total;
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_true(arena_spare_new(&spare, 64));
+        arena_take(&arena, &spare);
+        assert_null(spare.chunk);
+        lsm_alloc_fail_at(1, true);
+        assert_non_null(arena_alloc(&arena, 64, 8));
+        assert_true(arena_reserve(&arena, 64));
+        lsm_alloc_fail_at(0, false);
+    }
+    assert_int_equal(arena.total, total);
+    arena_release(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(small_spares_leave_a_large_chunk_in_use),
         cmocka_unit_test(blocks_are_aligned_and_do_not_overlap),
         cmocka_unit_test(chunks_grow_up_to_the_maximum),
         cmocka_unit_test(large_block_leaves_the_current_chunk_in_use),
