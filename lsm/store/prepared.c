@@ -316,10 +316,13 @@ void prepared_unclaim(struct lsmkv_store *store, struct prepared *prepared)
 
 bool lsmkv_transaction_decided(struct lsmkv_store *store, uint64_t transaction)
 {
-    struct log_position durable = group_sync_durable(store);
+    struct log_position durable;
     const struct decided *at;
     bool decided;
 
+    if (store_check_process(store, NULL))
+        return false;
+    durable = group_sync_durable(store);
     mutex_lock(&store->prepared.lock);
     prune(&store->prepared, durable);
     decided = find(&store->prepared, transaction) == NULL;
@@ -342,22 +345,33 @@ bool prepared_alone(struct lsmkv_store *store)
 
 /* ---- Rotation ---- */
 
-/* A large one stays until the log behind it is as long as it is: so what is copied is not more than what is written. */
-static bool should_move(const struct lsmkv_store *store, struct prepared *prepared)
+/* Bytes of the records of all. */
+static uint64_t total_size(const struct lsmkv_store *store) LSM_NO_THREAD_CHECK /* see (1) */
+{
+    uint64_t total = 0;
+
+    for (const struct prepared *at = store->prepared.first; at; at = at->next)
+        total += prepared_size(at);
+    return total;
+}
+
+/* One stays until the log behind it is as long as all of them together: so no more is copied than is written. */
+static bool should_move(const struct lsmkv_store *store, struct prepared *prepared, uint64_t total)
 {
     prepared->behind += store->options->memtable_size;
-    return prepared->behind >= prepared->writes.bytes;
+    return prepared->behind >= total;
 }
 
 static enum lsmkv_status copy_all(struct lsmkv_store *store, bool *copied, struct lsmkv_error *err)
     LSM_NO_THREAD_CHECK /* nothing goes into the list or out of it: see (1) */
 {
     struct lsmkv_error failure = LSMKV_ERROR_INIT;
+    uint64_t total = total_size(store);
     enum lsmkv_status status = LSMKV_OK;
 
     for (struct prepared *at = store->prepared.first; !status && at; at = at->next) {
         at->moved = false;
-        if (!should_move(store, at))
+        if (!should_move(store, at, total))
             continue;
         status = log_write_copy(store, at, &failure);
         at->moved = !status;

@@ -660,6 +660,31 @@ static void large_prepare_is_copied_forward_more_rarely(void **state)
     tear_down(&f);
 }
 
+/* Their copies filled each new segment, so that every commit rotated, and copied them all again. */
+static void many_prepares_are_not_copied_with_every_commit(void **state)
+{
+    static char value[60000];
+    struct fixture f;
+    uint64_t rotations, bytes;
+
+    (void)state;
+    set_up_with(&f, LSMKV_SYNC_FULL, 64 << 10);
+    memset(value, 'v', sizeof(value) - 1);
+    for (size_t i = 0; i < SESSIONS - 1; i++)
+        prepare(&f, i, "a", value);
+    rotations = db_stat(&f.db, "memtable_rotations");
+    bytes = db_stat(&f.db, "wal_bytes");
+    for (unsigned i = 0; i < 50; i++) {
+        begin(&f, SESSIONS - 1, "b", "1");
+        assert_ok(try_commit(&f, SESSIONS - 1), &f.err);
+    }
+    assert_true(db_stat(&f.db, "memtable_rotations") - rotations <= 2);
+    assert_true(db_stat(&f.db, "wal_bytes") - bytes < 600000);
+    crash(&f, SIM_DROP_UNSYNCED);
+    expect_undecided(&f, SESSIONS - 1, SESSIONS - 1);
+    tear_down(&f);
+}
+
 /* Other records come in between, and rotations: what was set aside with each of them is there for its outcome. */
 static void second_phase_of_many_needs_neither_memory_nor_space(void **state)
 {
@@ -855,6 +880,7 @@ int main(void)
         cmocka_unit_test(rotation_copies_the_undecided_forward),
         cmocka_unit_test(prepare_without_space_to_copy_it_stays_where_it_is),
         cmocka_unit_test(large_prepare_is_copied_forward_more_rarely),
+        cmocka_unit_test(many_prepares_are_not_copied_with_every_commit),
         cmocka_unit_test(threads_prepare_and_decide_while_others_rotate),
         cmocka_unit_test(second_phase_of_many_needs_neither_memory_nor_space),
         cmocka_unit_test(outcomes_find_their_space_in_a_log_that_is_full_to_the_brim),
