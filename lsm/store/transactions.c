@@ -91,7 +91,7 @@ void lsmkv_transactions_each(struct lsmkv_store *store,
 {
     struct shown shown;
     uint64_t serial = 0;
-    bool go_on = true;
+    bool go_on = !store_check_process(store, NULL);
 
     for (uint64_t i = 0; go_on && nth_session(store, i, &shown); i++)
         go_on = visit(context, &shown.info);

@@ -548,6 +548,13 @@ static void outcome_keeps_the_segment_of_its_prepare(void **state)
 
 /* ---- Fork ---- */
 
+static bool note_any(void *context, const struct lsmkv_transaction_info *info)
+{
+    (void)info;
+    *(bool *)context = true;
+    return true;
+}
+
 static void child_after_fork_gets_a_clear_error(void **state)
 {
     struct lsmkv_cursor *cursor;
@@ -560,12 +567,15 @@ static void child_after_fork_gets_a_clear_error(void **state)
     db_fill(&f.db, "a", 0, 10, "1");
     assert_ok(lsmkv_cursor_open(&cursor, f.db.session, unbounded, unbounded, &f.err), &f.err);
     assert_ok(lsmkv_cursor_first(cursor, &f.err), &f.err);
+    db_write(&f.db);
     child = fork();
     if (child == 0) {
         struct lsmkv_error err;
-        bool found;
+        bool found, any = false;
         int good = 1;
 
+        lsmkv_transactions_each(f.db.store, note_any, &any);
+        good &= !any && !lsmkv_transaction_decided(f.db.store, 1);
         good &= lsmkv_cursor_next(cursor, &err) == LSMKV_MISUSE && !lsmkv_cursor_valid(cursor);
         good &= lsmkv_cursor_prev(cursor, &err) == LSMKV_MISUSE;
         good &= lsmkv_cursor_first(cursor, &err) == LSMKV_MISUSE;
@@ -584,6 +594,7 @@ static void child_after_fork_gets_a_clear_error(void **state)
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    db_commit(&f.db);
     db_put(&f.db, "a", "2"); /* the parent goes on */
     assert_ok(lsmkv_cursor_next(cursor, &f.err), &f.err);
     lsmkv_cursor_close(cursor);
