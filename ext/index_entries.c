@@ -157,10 +157,10 @@ int indexes_find(struct writer *writer, int i, bool *found)
 
 /* ---- Writing ---- */
 
-static enum lsmkv_status encode_entry(const struct index_entries *entries, const struct cell *cells,
+static enum lsmkv_status encode_entry(const struct writer *writer, int i, const struct cell *cells,
                                       struct lsmkv_buf *value)
 {
-    return row_encode(value, &entries->layout, cells);
+    return row_encode(value, &writer->table->index_layouts[i], cells);
 }
 
 /* Takes the old row's entry away, unless the new one is the very same: then nothing is to be written. */
@@ -176,7 +176,7 @@ static int replace_old_entry(struct writer *writer, int i, bool *same)
         return writer_fail(writer, status, NULL);
     if (bytes_compare(bytes_of(&writer->entry_key), bytes_of(&entries->key)) != 0)
         return writer_fail(writer, lsmkv_delete(writer_engine(writer), bytes_of(&writer->entry_key), &err), &err);
-    status = encode_entry(entries, writer->stored_cells, &writer->entry_value);
+    status = encode_entry(writer, i, writer->stored_cells, &writer->entry_value);
     *same = !status && bytes_compare(bytes_of(&writer->entry_value), bytes_of(&entries->value)) == 0;
     return writer_fail(writer, status, NULL);
 }
@@ -187,7 +187,7 @@ static int write_entry(const struct change *change, int i)
     struct index_entries *entries = &writer->indexes[i];
     struct lsmkv_error err;
     bool same = false;
-    int rc = writer_fail(writer, encode_entry(entries, writer->cells, &entries->value), NULL);
+    int rc = writer_fail(writer, encode_entry(writer, i, writer->cells, &entries->value), NULL);
 
     error_clear(&err);
     if (!rc && change->old_key)

@@ -28,7 +28,6 @@ static void stored_row_release(struct stored_row *row)
 static void entries_release(struct index_entries *entries)
 {
     row_reader_release(&entries->reader);
-    row_layout_release(&entries->layout);
     lsmkv_buf_release(&entries->key);
     lsmkv_buf_release(&entries->value);
 }
@@ -66,13 +65,8 @@ static enum lsmkv_status make_indexes(struct writer *writer)
     writer->indexes = memory_alloc((size_t)schema->index_count * sizeof(*writer->indexes));
     if (!writer->indexes)
         return LSMKV_NOMEM;
-    for (i = 0; i < schema->index_count && !status; i++) {
-        struct index_entries *entries = &writer->indexes[i];
-
-        status = row_layout_init_index(&entries->layout, schema, &schema->indexes[i]);
-        if (!status)
-            status = row_reader_init(&entries->reader, &entries->layout);
-    }
+    for (i = 0; i < schema->index_count && !status; i++)
+        status = row_reader_init(&writer->indexes[i].reader, &writer->table->index_layouts[i]);
     return status;
 }
 

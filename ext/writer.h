@@ -21,13 +21,12 @@ struct stored_row {
 
 /* The entries of one index for the row in hand. */
 struct index_entries {
-    struct row_layout layout;
-    struct row_reader reader;
-    bool touched;           /* the entry may change */
-    bool has_null;          /* in the declared columns of the new entry: it is unlike any other */
-    size_t prefix_size;     /* of the declared columns in `key` */
-    struct lsmkv_buf key;   /* of the new row's entry */
-    struct lsmkv_buf value; /* of an entry to be written */
+    struct row_reader reader; /* of an entry, by the table's layout */
+    bool touched;             /* the entry may change */
+    bool has_null;            /* in the declared columns of the new entry: it is unlike any other */
+    size_t prefix_size;       /* of the declared columns in `key` */
+    struct lsmkv_buf key;     /* of the new row's entry */
+    struct lsmkv_buf value;   /* of an entry to be written */
 };
 
 struct writer {
