@@ -292,6 +292,23 @@ static enum lsmkv_status put_row(struct lsmkv_session *session, struct lsmkv_sli
     return status;
 }
 
+/* Gives `made` keyspaces, and an id if it has none, writes its row, and says in `entry` what it has got. */
+static enum lsmkv_status put_with_keyspaces(struct lsmkv_session *session, struct lsmkv_slice key,
+                                            struct lsmkv_slice definition, struct lsmkv_table_entry *made,
+                                            struct lsmkv_table_entry *entry, struct lsmkv_error *err)
+{
+    enum lsmkv_status status = draw_keyspaces(session, made, err);
+
+    if (!status)
+        status = put_row(session, key, made->id, definition, err);
+    if (status)
+        return status;
+    entry->id = made->id;
+    entry->keyspace = made->keyspace;
+    entry->keyspaces = made->keyspaces;
+    return LSMKV_OK;
+}
+
 static enum lsmkv_status record_drop(struct lsmkv_session *session, const struct lsmkv_table_entry *entry,
                                      struct lsmkv_error *err)
 {
@@ -321,16 +338,9 @@ enum lsmkv_status lsmkv_catalog_create(struct lsmkv_session *session, const char
         status = refuse_taken(name, err);
     if (status)
         goto done;
-    status = draw_keyspaces(session, &made, err);
-    if (!status)
-        status = put_row(session, slice_of_buf(&key), made.id, definition, err);
-    if (status) {
+    status = put_with_keyspaces(session, slice_of_buf(&key), definition, &made, entry, err);
+    if (status)
         lsmkv_session_rollback_to(session, mark);
-        goto done;
-    }
-    entry->id = made.id;
-    entry->keyspace = made.keyspace;
-    entry->keyspaces = made.keyspaces;
 
 done:
     lsmkv_buf_release(&key);
@@ -401,16 +411,9 @@ enum lsmkv_status lsmkv_catalog_truncate(struct lsmkv_session *session, const ch
         goto done;
     status = record_drop(session, &found, err);
     if (!status)
-        status = draw_keyspaces(session, &found, err);
-    if (!status)
-        status = put_row(session, slice_of_buf(&key), found.id, definition, err);
-    if (status) {
+        status = put_with_keyspaces(session, slice_of_buf(&key), definition, &found, entry, err);
+    if (status)
         lsmkv_session_rollback_to(session, mark);
-        goto done;
-    }
-    entry->id = found.id;
-    entry->keyspace = found.keyspace;
-    entry->keyspaces = found.keyspaces;
 
 done:
     lsmkv_buf_release(&key);
