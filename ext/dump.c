@@ -266,17 +266,8 @@ static int dump_filter(sqlite3_vtab_cursor *base, int plan, const char *text, in
     clear(cursor);
     if (!name)
         return error_set(&base->pVtab->zErrMsg, SQLITE_ERROR, "the name of a table is needed: lsmkv_dump('t')");
-    table = sql_table_find(dump->connection, name, &base->pVtab->zErrMsg);
-    if (!table)
-        return SQLITE_ERROR;
-    rc = sql_table_attach(table); /* or its columns may be unknown */
-    if (rc) {
-        sqlite3_free(base->pVtab->zErrMsg);
-        base->pVtab->zErrMsg = table->base.zErrMsg;
-        table->base.zErrMsg = NULL;
-        return rc;
-    }
-    return start(cursor, table);
+    rc = sql_table_open(dump->connection, name, &table, &base->pVtab->zErrMsg); /* or its columns may be unknown */
+    return rc ? rc : start(cursor, table);
 }
 
 static int dump_next(sqlite3_vtab_cursor *base)

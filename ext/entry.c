@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include "ext/compacting.h"
 #include "ext/connection.h"
 #include "ext/dump.h"
 #include "ext/functions.h"
@@ -45,6 +46,8 @@ static int register_all(struct connection *connection)
         rc = introspect_register(connection);
     if (!rc)
         rc = dump_register(connection);
+    if (!rc)
+        rc = compacting_register(connection);
     if (!rc)
         rc = hub_register(connection);
     return rc;

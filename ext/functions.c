@@ -61,22 +61,13 @@ static struct sql_table *argument_table(sqlite3_context *context, sqlite3_value 
     struct sql_table *table;
     int rc;
 
-    if (!name) {
-        result_error(context, SQLITE_ERROR, sqlite3_mprintf("lsmkv: the name of a table is needed"));
-        return NULL;
-    }
-    table = sql_table_find(connection, name, &message);
-    if (!table) {
-        result_error(context, SQLITE_ERROR, message);
-        return NULL;
-    }
-    rc = sql_table_attach(table);
-    if (!rc)
-        rc = sql_table_refresh(table);
+    if (name)
+        rc = sql_table_open_keys(connection, name, &table, &message);
+    else
+        rc = error_set(&message, SQLITE_ERROR, "the name of a table is needed");
     if (!rc)
         return table;
-    result_error(context, rc, table->base.zErrMsg);
-    table->base.zErrMsg = NULL;
+    result_error(context, rc, message);
     return NULL;
 }
 
@@ -97,11 +88,9 @@ static bool run_work(sqlite3_context *context, sqlite3_value *argument,
 
     if (!table)
         return false;
-    /* It waits for writers, so for this one too. */
-    if (lsmkv_session_state(table->session->engine) >= LSMKV_SESSION_WRITING) {
-        result_error(context, SQLITE_LOCKED,
-                     sqlite3_mprintf("lsmkv: this transaction has written to the store of %s: COMMIT it first",
-                                     (const char *)sqlite3_value_text(argument)));
+    rc = sql_table_may_flush(table, &message);
+    if (rc) {
+        result_error(context, rc, message);
         return false;
     }
     before = work_now(session_store(table->session));

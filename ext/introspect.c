@@ -125,18 +125,10 @@ static int collect(struct view_cursor *cursor, const struct session *session)
 static int collect_table(struct view_cursor *cursor, const char *name)
 {
     struct view_table *view = table_of(cursor->base.pVtab);
-    struct sql_table *table = sql_table_find(view->connection, name, &view->base.zErrMsg);
-    int rc;
+    struct sql_table *table;
+    int rc = sql_table_open(view->connection, name, &table, &view->base.zErrMsg);
 
-    if (!table)
-        return SQLITE_ERROR;
-    rc = sql_table_attach(table);
-    if (!rc)
-        return collect(cursor, table->session);
-    sqlite3_free(view->base.zErrMsg);
-    view->base.zErrMsg = table->base.zErrMsg;
-    table->base.zErrMsg = NULL;
-    return rc;
+    return rc ? rc : collect(cursor, table->session);
 }
 
 /* Makes SQLite connect to all virtual tables; then opens the stores of ours, those that can be opened. */

@@ -73,6 +73,14 @@ static inline bool sql_table_is_temp(const struct sql_table *table)
 /* Finds a connected table by "name" or "schema.name"; connects to it first. NULL, with a message, if there is none. */
 struct sql_table *sql_table_find(struct connection *connection, const char *name, char **message);
 
+/* Finds it likewise and attaches it. */
+int sql_table_open(struct connection *connection, const char *name, struct sql_table **table, char **message);
+/* And sets where its keys are. */
+int sql_table_open_keys(struct connection *connection, const char *name, struct sql_table **table, char **message);
+
+/* SQLITE_LOCKED if the transaction has written to the store: a flush would wait for it, so for itself. */
+int sql_table_may_flush(const struct sql_table *table, char **message);
+
 /* The keyspace of the keys of schema.indexes[index]. */
 static inline uint32_t sql_table_index_keyspace(const struct sql_table *table, int index)
 {

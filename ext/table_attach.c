@@ -224,3 +224,35 @@ struct sql_table *sql_table_find(struct connection *connection, const char *name
         error_set(message, SQLITE_ERROR, "no such lsmkv table: %s", name);
     return table;
 }
+
+/* The table's message, if it has failed, becomes the caller's. */
+static int hand_over(struct sql_table *table, int rc, char **message)
+{
+    if (!rc)
+        return SQLITE_OK;
+    sqlite3_free(*message);
+    *message = table->base.zErrMsg;
+    table->base.zErrMsg = NULL;
+    return rc;
+}
+
+int sql_table_open(struct connection *connection, const char *name, struct sql_table **table, char **message)
+{
+    *table = sql_table_find(connection, name, message);
+    return *table ? hand_over(*table, sql_table_attach(*table), message) : SQLITE_ERROR;
+}
+
+int sql_table_open_keys(struct connection *connection, const char *name, struct sql_table **table, char **message)
+{
+    int rc = sql_table_open(connection, name, table, message);
+
+    return rc ? rc : hand_over(*table, sql_table_refresh(*table), message);
+}
+
+int sql_table_may_flush(const struct sql_table *table, char **message)
+{
+    if (lsmkv_session_state(table->session->engine) < LSMKV_SESSION_WRITING)
+        return SQLITE_OK;
+    return error_set(message, SQLITE_LOCKED, "this transaction has written to the store of %s: COMMIT it first",
+                     table->name);
+}

@@ -426,6 +426,34 @@ LSMKV_MUST_CHECK enum lsmkv_status lsmkv_flush(struct lsmkv_store *store, struct
 LSMKV_MUST_CHECK enum lsmkv_status lsmkv_compact(struct lsmkv_store *store, struct lsmkv_slice lower,
                                                  struct lsmkv_slice upper, struct lsmkv_error *err);
 
+/* What the steps of a compaction have done. */
+struct lsmkv_compaction_progress {
+    uint64_t step;       /* how many were done */
+    int level;           /* whose tables the last one moved one level down; -1: it flushed, or had nothing left to do */
+    uint64_t tables;     /* that the last one moved or merged, of both levels */
+    uint64_t bytes_done; /* of all those tables so far */
+    uint64_t bytes_all;  /* the same of all steps, as estimated now */
+    double percent;      /* never falls; 100 when finished and not before */
+    uint64_t elapsed_ns; /* since the start */
+    bool finished;
+};
+
+/*
+ * lsmkv_compact() step by step: the first one flushes, each other one installs what it has merged. Nothing is held between
+ * steps: others may write, compact and take steps of their own, and it may be ended early; what was installed stays.
+ *
+ * Start and end once, at most one step at a time; the end before lsmkv_store_close(). A failed step has changed nothing
+ * and can be repeated. A step after the last one does nothing. End takes NULL.
+ */
+struct lsmkv_compaction;
+LSMKV_MUST_CHECK enum lsmkv_status lsmkv_compaction_start(struct lsmkv_compaction **compaction,
+                                                          struct lsmkv_store *store, struct lsmkv_slice lower,
+                                                          struct lsmkv_slice upper, struct lsmkv_error *err);
+LSMKV_MUST_CHECK enum lsmkv_status lsmkv_compaction_step(struct lsmkv_compaction *compaction,
+                                                         struct lsmkv_compaction_progress *progress,
+                                                         struct lsmkv_error *err);
+void lsmkv_compaction_end(struct lsmkv_compaction *compaction);
+
 /* True while a compaction runs or is due. */
 bool lsmkv_compacting(struct lsmkv_store *store);
 

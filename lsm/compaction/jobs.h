@@ -54,7 +54,7 @@ struct scheduler {
     struct flush_job *flushes;
     bool installing;       /* a worker installs flushes: in memtable order, so one at a time */
     unsigned compacting;   /* compactions that are collected and have not ended */
-    bool manual;           /* a manual compaction is under way: one at a time */
+    bool manual;           /* a step of a manual compaction is under way: one at a time */
     bool manual_blocked;   /* it waits for claims, so no new compaction is begun */
     bool look_for_dropped; /* tables of dropped ids may be there to discard */
     bool delete_wanted;    /* obsolete files may be there to delete */

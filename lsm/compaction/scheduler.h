@@ -34,10 +34,6 @@ void scheduler_retry(struct scheduler *scheduler);
 /* Waits until every memtable that was immutable at the call is installed; the job's failure if one fails meanwhile. */
 LSMKV_MUST_CHECK enum lsmkv_status scheduler_wait_flushed(struct scheduler *scheduler, struct lsmkv_error *err);
 
-/* Manual compaction of a key range, level by level down to the deepest with tables; returns when installed. */
-LSMKV_MUST_CHECK enum lsmkv_status scheduler_compact(struct scheduler *scheduler, struct lsmkv_slice lower,
-                                                     struct lsmkv_slice upper, struct lsmkv_error *err);
-
 /*
  * The pressure gate of a commit: returns at once below soft_limit, after a delay below 1, and at 1 waits while the job
  * that ends it makes progress, at most stall_timeout_ms: then BUSY naming the cause, or FULL if that job fails for space.

@@ -285,6 +285,8 @@ static void do_step(struct sql_run *run, unsigned step)
         sql(run, "SELECT lsmkv_flush('t')");
     if (step == 16)
         sql(run, "SELECT lsmkv_compact('t')");
+    if (step == 20)
+        sql(run, "SELECT * FROM lsmkv_compacting('t')");
     if (step == 12)
         sql(run, "SELECT count(*), max(bytes) FROM lsmkv_sstables; SELECT * FROM lsmkv_stats");
     if (step == 18)

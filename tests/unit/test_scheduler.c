@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "compaction/manual.h"
 #include "os/clock.h"
 
 #define KB      1024u
@@ -49,11 +50,27 @@ static void wait_flushed(struct kit *kit)
     assert_ok(scheduler_wait_flushed(kit->scheduler, &err), &err);
 }
 
+/* All steps of a manual compaction. */
+static enum lsmkv_status compact_range(struct scheduler *scheduler, struct lsmkv_slice lower, struct lsmkv_slice upper,
+                                       struct lsmkv_error *err)
+{
+    struct lsmkv_compaction_progress progress = {.finished = false};
+    struct manual_compaction manual;
+    enum lsmkv_status status = manual_compaction_init(&manual, scheduler, lower, upper, err);
+
+    if (status)
+        return status;
+    while (!status && !progress.finished)
+        status = manual_compaction_step(&manual, &progress, err);
+    manual_compaction_release(&manual);
+    return status;
+}
+
 static void compact(struct kit *kit, const char *lower, const char *upper)
 {
     struct lsmkv_error err = LSMKV_ERROR_INIT;
 
-    assert_ok(scheduler_compact(kit->scheduler, text(lower), text(upper), &err), &err);
+    assert_ok(compact_range(kit->scheduler, text(lower), text(upper), &err), &err);
 }
 
 /* One table of L0 with the key. */
@@ -119,7 +136,7 @@ static enum lsmkv_status call_wait_pressure(struct call *call)
 
 static enum lsmkv_status call_compact(struct call *call)
 {
-    return scheduler_compact(call->kit->scheduler, text(NULL), text(NULL), &call->err);
+    return compact_range(call->kit->scheduler, text(NULL), text(NULL), &call->err);
 }
 
 static enum lsmkv_status call_stop(struct call *call)
@@ -385,7 +402,7 @@ static void a_manifest_of_unknown_outcome_ends_all_work_and_keeps_files(void **s
     kit_rotate(kit);
     assert_status(scheduler_wait_pressure(kit->scheduler, &err), LSMKV_READONLY, &err);
     assert_status(scheduler_wait_flushed(kit->scheduler, &err), LSMKV_READONLY, &err);
-    assert_status(scheduler_compact(kit->scheduler, text(NULL), text(NULL), &err), LSMKV_READONLY, &err);
+    assert_status(compact_range(kit->scheduler, text(NULL), text(NULL), &err), LSMKV_READONLY, &err);
     assert_false(scheduler_wait_idle(kit->scheduler, IDLE_MS));
     scheduler_retry(kit->scheduler);
     for (int i = 0; i < 1000; i++)
@@ -718,7 +735,7 @@ static void compact_reports_its_failure(void **state)
     flush_key(kit, "k", "1");
     flush_key(kit, "k", "2");
     fail_tables(kit, LSMKV_FULL);
-    assert_status(scheduler_compact(kit->scheduler, text(NULL), text(NULL), &err), LSMKV_FULL, &err);
+    assert_status(compact_range(kit->scheduler, text(NULL), text(NULL), &err), LSMKV_FULL, &err);
     assert_int_equal(kit_level_tables(kit, 0), 2);
     fault_fs_heal(kit->faults);
     compact(kit, NULL, NULL);
@@ -861,8 +878,8 @@ static enum lsmkv_status call_compact_often(struct call *call)
     enum lsmkv_status status = LSMKV_OK;
 
     for (size_t n = test_scaled(40); !status && n > 0; n--)
-        status = scheduler_compact(call->kit->scheduler, text(n % 3 ? NULL : "key050"), text(n % 2 ? NULL : "key150"),
-                                   &call->err);
+        status = compact_range(call->kit->scheduler, text(n % 3 ? NULL : "key050"), text(n % 2 ? NULL : "key150"),
+                               &call->err);
     return status;
 }
 
