@@ -55,7 +55,7 @@ is 'in memory' '2' "$(sql :memory: 'CREATE VIRTUAL TABLE t USING lsmkv; INSERT I
 # ---- Errors ----
 
 has 'unknown option' 'lsmkv: unknown option: color' "$(sql app.db 'CREATE VIRTUAL TABLE t USING lsmkv(color = red);')"
-has 'clause by name' 'lsmkv: column a: UNIQUE is not supported' "$(sql app.db 'CREATE VIRTUAL TABLE t USING lsmkv(a UNIQUE);')"
+has 'clause by name' 'lsmkv: column a: AUTOINCREMENT is not supported' "$(sql app.db 'CREATE VIRTUAL TABLE t USING lsmkv(a INTEGER PRIMARY KEY AUTOINCREMENT);')"
 has 'option out of range' 'filter_bits' "$(sql app.db "CREATE VIRTUAL TABLE t USING lsmkv('other', filter_bits = 99);")"
 echo text >file
 has 'a path that is a file' 'file' "$(sql app.db "CREATE VIRTUAL TABLE t USING lsmkv('file');")"
