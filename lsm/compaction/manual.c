@@ -65,7 +65,7 @@ static uint64_t bytes_ahead(const struct manual_compaction *manual, const struct
     return ahead;
 }
 
-void manual_compaction_look(struct manual_compaction *manual, struct lsmkv_compaction_progress *progress)
+void manual_compaction_look(const struct manual_compaction *manual, struct lsmkv_compaction_progress *progress)
 {
     struct super_version *super_version = version_set_current(manual->scheduler->background->versions);
     uint64_t ahead = bytes_ahead(manual, super_version->version);
@@ -74,8 +74,6 @@ void manual_compaction_look(struct manual_compaction *manual, struct lsmkv_compa
     progress->bytes_done = manual->bytes_done;
     progress->bytes_all = manual->bytes_done + ahead;
     progress->finished = ahead == 0;
-    if (progress->finished)
-        manual->level = LEVEL_DEEPEST; /* what comes later is newer than the start */
 }
 
 /* ---- Pieces ---- */

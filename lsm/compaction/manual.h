@@ -41,14 +41,14 @@ LSMKV_MUST_CHECK enum lsmkv_status manual_compaction_init(struct manual_compacti
 void manual_compaction_release(struct manual_compaction *manual);
 
 /*
- * Moves the next piece down and installs it, waiting for claims on it to end. Sets all of *progress but step, percent and
- * elapsed_ns: level -1 and no tables where nothing was left to move.
+ * Not after the last one. Moves the next piece down and installs it, waiting for claims on it to end. Sets all of *progress
+ * but step, percent and elapsed_ns: level -1 and no tables where nothing was left to move.
  */
 LSMKV_MUST_CHECK enum lsmkv_status manual_compaction_step(struct manual_compaction *manual,
                                                           struct lsmkv_compaction_progress *progress,
                                                           struct lsmkv_error *err);
 
 /* Sets bytes_done, bytes_all and finished as things are now. */
-void manual_compaction_look(struct manual_compaction *manual, struct lsmkv_compaction_progress *progress);
+void manual_compaction_look(const struct manual_compaction *manual, struct lsmkv_compaction_progress *progress);
 
 #endif

@@ -110,6 +110,15 @@ static void check_rows(struct fixture *f)
     lsmkv_buf_release(&value);
 }
 
+static uint64_t live_rows(const struct fixture *f)
+{
+    uint64_t rows = 0;
+
+    for (unsigned i = 0; i < KEYS; i++)
+        rows += f->model[i] > 0;
+    return rows;
+}
+
 /* ---- What a store looks like ---- */
 
 /* Not where the tables lie: background work may have moved them further. */
@@ -160,6 +169,7 @@ static bool step(struct fixture *f, struct lsmkv_compaction *compaction, struct 
     assert_int_equal(progress->finished, progress->bytes_done == progress->bytes_all);
     assert_true(progress->level >= before.level || progress->level == -1);
     assert_int_equal(progress->level == -1, progress->tables == 0);
+    assert_int_equal(progress->tables > 0, progress->bytes_done > before.bytes_done);
     return progress->finished;
 }
 
@@ -191,6 +201,7 @@ static void steps_add_up_to_a_compaction(void **state)
     assert_memory_equal(&a, &b, sizeof(a));
     assert_int_equal(a.tombstones, 0);
     assert_int_equal(a.l0_tables, 0);
+    assert_int_equal(a.entries, live_rows(&whole)); /* no older version of a row is left in any level */
     check_rows(&whole);
     check_rows(&by_steps);
     tear_down(&by_steps);
