@@ -117,7 +117,8 @@ void list_read(struct list_history *history, uint32_t transaction, size_t key, c
 
     if (!copy)
         abort();
-    memcpy(copy, elements, count * sizeof(*copy));
+    if (count)
+        memcpy(copy, elements, count * sizeof(*copy));
     pthread_mutex_lock(&history->mutex);
     history->reads = grown(history->reads, history->read_count, &history->read_room, sizeof(*history->reads));
     history->reads[history->read_count++] = (struct read){transaction, key, count, copy};

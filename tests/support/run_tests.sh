@@ -23,12 +23,12 @@ wrapper=
 scale=1
 case $variant in
 asan)
-    scale=4
+    scale=6
     export ASAN_OPTIONS="detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1:${ASAN_OPTIONS-}"
     export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS-}"
     ;;
 tsan)
-    scale=10
+    scale=12
     export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:${TSAN_OPTIONS-}"
     # Kernels that randomise more address bits than the sanitizer's run-time library knows of need this.
     setarch "$(uname -m)" -R true 2>/dev/null && wrapper="setarch $(uname -m) -R"

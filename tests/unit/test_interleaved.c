@@ -500,7 +500,7 @@ static void every_outcome_is_the_one_foretold(void **state)
 {
     struct run *run = calloc(1, sizeof(*run));
     struct os_fs *fs = os_memory_fs_new();
-    size_t steps = test_scaled(60000);
+    size_t steps = 4000 + test_scaled(56000);
 
     (void)state;
     assert_non_null(run);
