@@ -17,11 +17,6 @@ enum {
     COMPACTING_TABLE
 };
 
-struct compacting_table {
-    sqlite3_vtab base;
-    struct connection *connection;
-};
-
 struct compacting_cursor {
     sqlite3_vtab_cursor base;
     struct lsmkv_compaction *compaction; /* NULL: at the end */
@@ -70,7 +65,7 @@ static int start(struct compacting_cursor *cursor, const struct sql_table *table
 
 static int compacting_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc, sqlite3_value **argv)
 {
-    struct compacting_table *compacting = (struct compacting_table *)base->pVtab;
+    struct introspect_table *compacting = (struct introspect_table *)base->pVtab;
     const char *name = plan ? (const char *)sqlite3_value_text(argv[0]) : NULL;
     struct sql_table *table;
     int rc;
@@ -167,30 +162,13 @@ static int compacting_close(sqlite3_vtab_cursor *cursor)
 static int compacting_connect(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **vtab,
                               char **message)
 {
-    int rc = sqlite3_declare_vtab(db, "CREATE TABLE x(step INTEGER, level INTEGER, tables INTEGER, bytes_done INTEGER, "
-                                      "bytes_all INTEGER, percent REAL, seconds REAL, store TEXT, table_name HIDDEN)");
-    struct compacting_table *table;
-
+    (void)db;
     (void)argc;
     (void)argv;
-    if (!rc)
-        rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
-    if (rc)
-        return error_set(message, rc, "%s", sqlite3_errmsg(db));
-    table = memory_alloc(sizeof(*table));
-    if (!table)
-        return SQLITE_NOMEM;
-    table->connection = connection_ref(context);
-    *vtab = &table->base;
-    return SQLITE_OK;
-}
-
-static int compacting_disconnect(sqlite3_vtab *vtab)
-{
-    connection_unref(((struct compacting_table *)vtab)->connection);
-    sqlite3_free(vtab->zErrMsg);
-    memory_free(vtab);
-    return SQLITE_OK;
+    return introspect_connect(context,
+                              "CREATE TABLE x(step INTEGER, level INTEGER, tables INTEGER, bytes_done INTEGER, "
+                              "bytes_all INTEGER, percent REAL, seconds REAL, store TEXT, table_name HIDDEN)",
+                              sizeof(struct introspect_table), vtab, message);
 }
 
 static int compacting_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
@@ -202,7 +180,7 @@ static int compacting_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
 static const sqlite3_module compacting_module = {
     .xConnect = compacting_connect,
     .xBestIndex = compacting_best_index,
-    .xDisconnect = compacting_disconnect,
+    .xDisconnect = introspect_disconnect,
     .xOpen = compacting_open,
     .xClose = compacting_close,
     .xFilter = compacting_filter,

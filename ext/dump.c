@@ -13,11 +13,6 @@
 
 enum { DUMP_SQL, DUMP_TABLE };
 
-struct dump_table {
-    sqlite3_vtab base;
-    struct connection *connection;
-};
-
 struct dump_cursor {
     sqlite3_vtab_cursor base;
     sqlite3_stmt *rows; /* NULL: at the end */
@@ -256,7 +251,7 @@ static int start(struct dump_cursor *cursor, const struct sql_table *table)
 static int dump_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc, sqlite3_value **argv)
 {
     struct dump_cursor *cursor = cursor_of(base);
-    struct dump_table *dump = (struct dump_table *)base->pVtab;
+    struct introspect_table *dump = (struct introspect_table *)base->pVtab;
     const char *name = plan ? (const char *)sqlite3_value_text(argv[0]) : NULL;
     struct sql_table *table;
     int rc;
@@ -273,7 +268,7 @@ static int dump_filter(sqlite3_vtab_cursor *base, int plan, const char *text, in
 static int dump_next(sqlite3_vtab_cursor *base)
 {
     struct dump_cursor *cursor = cursor_of(base);
-    sqlite3 *db = ((struct dump_table *)base->pVtab)->connection->db;
+    sqlite3 *db = ((struct introspect_table *)base->pVtab)->connection->db;
     int rc = sqlite3_step(cursor->rows);
 
     sqlite3_free(cursor->sql);
@@ -331,29 +326,11 @@ static int dump_close(sqlite3_vtab_cursor *cursor)
 static int dump_connect(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **vtab,
                         char **message)
 {
-    int rc = sqlite3_declare_vtab(db, "CREATE TABLE x(sql TEXT, table_name HIDDEN)");
-    struct dump_table *table;
-
+    (void)db;
     (void)argc;
     (void)argv;
-    if (!rc)
-        rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
-    if (rc)
-        return error_set(message, rc, "%s", sqlite3_errmsg(db));
-    table = memory_alloc(sizeof(*table));
-    if (!table)
-        return SQLITE_NOMEM;
-    table->connection = connection_ref(context);
-    *vtab = &table->base;
-    return SQLITE_OK;
-}
-
-static int dump_disconnect(sqlite3_vtab *vtab)
-{
-    connection_unref(((struct dump_table *)vtab)->connection);
-    sqlite3_free(vtab->zErrMsg);
-    memory_free(vtab);
-    return SQLITE_OK;
+    return introspect_connect(context, "CREATE TABLE x(sql TEXT, table_name HIDDEN)", sizeof(struct introspect_table),
+                              vtab, message);
 }
 
 static int dump_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
@@ -365,7 +342,7 @@ static int dump_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
 static const sqlite3_module dump_module = {
     .xConnect = dump_connect,
     .xBestIndex = dump_best_index,
-    .xDisconnect = dump_disconnect,
+    .xDisconnect = introspect_disconnect,
     .xOpen = dump_open,
     .xClose = dump_close,
     .xFilter = dump_filter,

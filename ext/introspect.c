@@ -6,8 +6,7 @@
 #include "ext/sql_table.h"
 
 struct view_table {
-    sqlite3_vtab base;
-    struct connection *connection;
+    struct introspect_table table;
     const struct introspect_view *view;
 };
 
@@ -35,35 +34,44 @@ static struct view_cursor *cursor_of(sqlite3_vtab_cursor *cursor)
 
 /* ---- Life ---- */
 
-static int view_connect(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **vtab,
-                        char **message)
+int introspect_connect(struct connection *connection, const char *declaration, size_t size, sqlite3_vtab **vtab,
+                       char **message)
 {
-    struct view_context *from = context;
-    struct view_table *table;
-    int rc = sqlite3_declare_vtab(db, from->view->declaration);
+    struct introspect_table *table;
+    int rc = sqlite3_declare_vtab(connection->db, declaration);
 
-    (void)argc;
-    (void)argv;
+    if (!rc)
+        rc = sqlite3_vtab_config(connection->db, SQLITE_VTAB_DIRECTONLY);
     if (rc)
-        return error_set(message, rc, "%s", sqlite3_errmsg(db));
-    rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
-    if (rc)
-        return rc;
-    table = memory_alloc(sizeof(*table));
+        return error_set(message, rc, "%s", sqlite3_errmsg(connection->db));
+    table = memory_alloc(size);
     if (!table)
         return SQLITE_NOMEM;
-    table->connection = connection_ref(from->connection);
-    table->view = from->view;
+    table->connection = connection_ref(connection);
     *vtab = &table->base;
     return SQLITE_OK;
 }
 
-static int view_disconnect(sqlite3_vtab *vtab)
+int introspect_disconnect(sqlite3_vtab *vtab)
 {
-    connection_unref(table_of(vtab)->connection);
+    connection_unref(((struct introspect_table *)vtab)->connection);
     sqlite3_free(vtab->zErrMsg);
     memory_free(vtab);
     return SQLITE_OK;
+}
+
+static int view_connect(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **vtab,
+                        char **message)
+{
+    const struct view_context *from = context;
+    int rc = introspect_connect(from->connection, from->view->declaration, sizeof(struct view_table), vtab, message);
+
+    (void)db;
+    (void)argc;
+    (void)argv;
+    if (!rc)
+        table_of(*vtab)->view = from->view;
+    return rc;
 }
 
 int introspect_plan(sqlite3_index_info *info, int hidden)
@@ -126,7 +134,7 @@ static int collect_table(struct view_cursor *cursor, const char *name)
 {
     struct view_table *view = table_of(cursor->base.pVtab);
     struct sql_table *table;
-    int rc = sql_table_open(view->connection, name, &table, &view->base.zErrMsg);
+    int rc = sql_table_open(view->table.connection, name, &table, &view->table.base.zErrMsg);
 
     return rc ? rc : collect(cursor, table->session);
 }
@@ -147,7 +155,7 @@ static void attach_all(struct connection *connection)
 
 static int collect_all(struct view_cursor *cursor)
 {
-    struct connection *connection = table_of(cursor->base.pVtab)->connection;
+    struct connection *connection = table_of(cursor->base.pVtab)->table.connection;
     const struct session *session;
     int rc = SQLITE_OK;
 
@@ -204,14 +212,14 @@ static int view_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid)
 static int view_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_int64 *rowid)
 {
     (void)rowid;
-    return table_of(vtab)->view->update(table_of(vtab)->connection, argc, argv, &vtab->zErrMsg);
+    return table_of(vtab)->view->update(table_of(vtab)->table.connection, argc, argv, &vtab->zErrMsg);
 }
 
 /* No xCreate: the tables exist in every connection by themselves. */
 static const sqlite3_module view_module = {
     .xConnect = view_connect,
     .xBestIndex = view_best_index,
-    .xDisconnect = view_disconnect,
+    .xDisconnect = introspect_disconnect,
     .xOpen = view_open,
     .xClose = view_close,
     .xFilter = view_filter,
@@ -224,7 +232,7 @@ static const sqlite3_module view_module = {
 static const sqlite3_module changeable_view_module = {
     .xConnect = view_connect,
     .xBestIndex = view_best_index,
-    .xDisconnect = view_disconnect,
+    .xDisconnect = introspect_disconnect,
     .xOpen = view_open,
     .xClose = view_close,
     .xFilter = view_filter,

@@ -10,6 +10,17 @@
 
 #include "ext/connection.h"
 
+/* What tables without xCreate have in common: for direct use only, and they keep the connection. */
+struct introspect_table {
+    sqlite3_vtab base;
+    struct connection *connection;
+};
+
+/* Makes one of `size` bytes, whose first member is a struct introspect_table and whose others are 0. SQLite code. */
+int introspect_connect(struct connection *connection, const char *declaration, size_t size, sqlite3_vtab **vtab,
+                       char **message);
+int introspect_disconnect(sqlite3_vtab *vtab); /* xDisconnect */
+
 /*
  * xBestIndex of a table-valued function whose one argument is the column `hidden`: plan 1 hands it to xFilter, plan 0 has
  * none. No other constraint is of interest.
